@@ -71,7 +71,25 @@ pub fn short(v: f64) -> String {
 
 /// A number of per cent: `44.3 %`.
 pub fn percent(v: f64) -> String {
-    format!("{} %", fixed(v, 1))
+    percent_to(v, 1)
+}
+
+/// A number of per cent with `digits` decimals.
+pub fn percent_to(v: f64, digits: usize) -> String {
+    format!("{} %", fixed(v, digits))
+}
+
+/// A size on a disk or of a download: `24.3 MB`, `1.3 GB`.
+pub fn bytes(n: u64) -> String {
+    match n as f64 / 1e6 {
+        mb if mb < 999.95 => format!("{mb:.1} MB"),
+        mb => format!("{:.1} GB", mb / 1e3),
+    }
+}
+
+/// A size in the memory of a device, whose limits are powers of two, in MiB.
+pub fn mebibytes(n: u64) -> f64 {
+    n as f64 / f64::from(1 << 20)
 }
 
 /// A number with three significant digits, such as a rate of operations.
@@ -178,6 +196,10 @@ mod tests {
         assert_eq!([fixed(-0.04, 1), fixed(-4.5, 1), fixed(f64::NAN, 1)], ["0.0", "−4.5", "–"]);
         assert_eq!([short(1234.5), short(10.0), short(100_000.0)], ["1234", "10", "100000"]);
         assert_eq!([percent(44.26), percent(f64::NAN)], ["44.3 %", "– %"]);
+        assert_eq!([percent_to(-44.26, 0), percent_to(9.0, 2)], ["−44 %", "9.00 %"]);
+        let sizes = [24_300_000, 999_949_999, 999_950_000, 1_340_000_000].map(bytes);
+        assert_eq!(sizes, ["24.3 MB", "999.9 MB", "1.0 GB", "1.3 GB"]);
+        assert!((mebibytes(3 << 19) - 1.5).abs() < f64::EPSILON);
         let texts = [123.4, 47.04, 3.456, 0.12345, 0.0].map(three_digits);
         assert_eq!(texts, ["123", "47.0", "3.46", "0.123", "0.000"]);
     }

@@ -1,7 +1,7 @@
 //! A run that is killed at any moment is resumed without any difference in its results.
 #![cfg(unix)]
 use super::{Place, ended};
-use crate::extent::drawn;
+use crate::{extent::drawn, runs::generator_bits};
 use nf_gpu::{fault::philox4x32_10, files::Weights};
 use std::{
     fs,
@@ -16,13 +16,6 @@ const LINE: &str = "train --base base.safetensors --steps 12 --batch-size 2 --co
                     --checkpoint-every 1 --eval-every 5 --images 4";
 /// Number of kills; `NF_GPU_KILLS=50` for more.
 const KILLS: u64 = 12;
-
-/// Tensors of a weights file as bits, by name.
-fn bits(path: &Path) -> Vec<(String, Vec<u32>)> {
-    let weights = Weights::load(path).unwrap();
-    let bits = |data: Vec<f32>| data.into_iter().map(f32::to_bits).collect();
-    weights.tensors.into_iter().map(|(name, t)| (name, bits(t.data))).collect()
-}
 
 /// Steps and evaluations of a run, without their times.
 fn metrics(run: &Path) -> Vec<String> {
@@ -44,13 +37,13 @@ fn a_run_killed_at_any_moment_goes_on_to_the_same_weights() {
     let place = Place::of_few_images();
     place.run(&format!("{LINE} --out whole")).done();
     let whole = place.path("whole");
-    let (weights, lines) = (bits(&whole.join("generator.safetensors")), metrics(&whole));
+    let (weights, lines) = (generator_bits(&whole), metrics(&whole));
     // The first run compiles for all later runs: measured by its time, most of them would end
     // before the kill.
     let began = Instant::now();
     place.run(&format!("{LINE} --out again")).done();
     let mut length = began.elapsed();
-    assert!(weights == bits(&place.path("again").join("generator.safetensors")));
+    assert!(weights == generator_bits(&place.path("again")));
 
     let mut random =
         (0..).map(|i| f64::from(philox4x32_10([i, 0, 0, 0], [50, 0])[0]) / 2f64.powi(32));
@@ -79,7 +72,7 @@ fn a_run_killed_at_any_moment_goes_on_to_the_same_weights() {
         }
         assert_eq!(ended.code, Some(0), "after {killed} kills: {ended:?}");
         let run = place.path(&run);
-        assert!(weights == bits(&run.join("generator.safetensors")), "after {killed} kills");
+        assert!(weights == generator_bits(&run), "after {killed} kills");
         assert_eq!(metrics(&run), lines, "after {killed} kills");
         let part = |name: &std::ffi::OsStr| name.to_string_lossy().ends_with(".part");
         let left = fs::read_dir(&run).unwrap().filter(|e| part(&e.as_ref().unwrap().file_name()));
@@ -123,7 +116,7 @@ fn a_damaged_checkpoint_gives_way_to_the_one_before_it() {
         let says = "going on from the checkpoint before it, of step 1";
         assert!(ended.stderr.contains(says), "{ended:?}");
         ended.done();
-        let of = |run: &str| bits(&place.path(run).join("generator.safetensors"));
+        let of = |run: &str| generator_bits(&place.path(run));
         assert!(of(&copy) == of("whole"), "{i}");
     }
     // Both are damaged: an error, and nothing is lost.

@@ -2,6 +2,7 @@
 mod mpi;
 
 use super::{Ended, Place, ended, evaluation, mount::Mount, send};
+use crate::runs::generator_bits;
 use mpi::{begun, binary, kill, mpirun, process, run, wait_for_end};
 use nf_gpu::files::Weights;
 use std::{
@@ -16,12 +17,6 @@ use std::{
 const TRAIN: &str = "train --base base.safetensors --generator ConvS --batch-size 4 --copies 3 --ber 0.02 --seed 5 \
                      --images 4 --micro-batch 3 --eval-every 100 --quiet";
 
-fn bits(run: &Path) -> Vec<(String, Vec<u32>)> {
-    let weights = Weights::load(run.join("generator.safetensors")).unwrap();
-    let bits = |data: Vec<f32>| data.into_iter().map(f32::to_bits).collect();
-    weights.tensors.into_iter().map(|(name, t)| (name, bits(t.data))).collect()
-}
-
 /// The step of the checkpoint of a run.
 fn step(run: &Path) -> u64 {
     Weights::load(run.join("checkpoint.safetensors")).unwrap().meta_as("step").unwrap().unwrap()
@@ -33,19 +28,19 @@ fn any_number_of_ranks_gives_the_same_bits_and_goes_on_with_another() {
     let Some(program) = binary() else { return };
     let place = Place::of_few_images();
     place.run(&format!("{TRAIN} --steps 4 --group 1 --out alone")).done();
-    let alone = bits(&place.path("alone"));
+    let alone = generator_bits(&place.path("alone"));
     for ranks in [1, 2, 3] {
         let ended = run(&place, program, ranks, &format!("{TRAIN} --steps 4 --out of-{ranks}"));
         let table = ended.done();
         // One rank speaks for all.
         assert_eq!(table.matches("stuck-at").count(), 1, "{table}");
-        assert!(bits(&place.path(&format!("of-{ranks}"))) == alone, "{ranks} ranks");
+        assert!(generator_bits(&place.path(&format!("of-{ranks}"))) == alone, "{ranks} ranks");
         let config = fs::read_to_string(place.path(&format!("of-{ranks}/config.toml"))).unwrap();
         assert!(config.contains("group = 1\n"), "{config}");
     }
     run(&place, program, 3, &format!("{TRAIN} --steps 2 --out on")).done();
     run(&place, program, 2, "train --resume on --steps 4 --quiet").done();
-    assert!(bits(&place.path("on")) == alone, "resumed with two ranks");
+    assert!(generator_bits(&place.path("on")) == alone, "resumed with two ranks");
     let ended = run(
         &place,
         program,
@@ -118,7 +113,10 @@ fn a_rank_that_dies_ends_the_job_and_the_run_goes_on() {
     place.run(&format!("{train} --quiet --steps {steps} --group 1 --out whole")).done();
     for out in ["other", "first"] {
         place.run(&format!("train --resume {out} --steps {steps} --quiet")).done();
-        assert!(bits(&place.path(out)) == bits(&place.path("whole")), "{out}, {steps} steps");
+        assert!(
+            generator_bits(&place.path(out)) == generator_bits(&place.path("whole")),
+            "{out}, {steps} steps"
+        );
     }
 
     // The launcher is asked to end: five seconds after its SIGTERM the ranks would be killed.

@@ -1,5 +1,6 @@
 //! Ranks that share the steps of a training and the passes of an evaluation: the bits of one process. Here they are
 //! threads; `cli::ranks` runs them as processes of an MPI job.
+use super::generator_bits;
 use crate::{
     cli::{Place, random_generator},
     extent::{adapters, open},
@@ -9,7 +10,6 @@ use nf_gpu::{
     eval::Journal,
     evaluate,
     evaluation::{self, Setup},
-    files::Weights,
     ranks::{
         Link, RankMessage,
         threads::{ThreadLink, links},
@@ -52,12 +52,6 @@ fn with_ranks<T>(
     })
 }
 
-fn bits(run: &Path) -> Vec<(String, Vec<u32>)> {
-    let weights = Weights::load(run.join("generator.safetensors")).unwrap();
-    let bits = |data: Vec<f32>| data.into_iter().map(f32::to_bits).collect();
-    weights.tensors.into_iter().map(|(name, t)| (name, bits(t.data))).collect()
-}
-
 /// Lines of the metrics that do not depend on times.
 fn losses(run: &Path) -> Vec<String> {
     let text = fs::read_to_string(run.join("metrics.jsonl")).unwrap();
@@ -88,12 +82,12 @@ fn any_number_of_ranks_trains_the_same_generator() {
         train::train(&gpu(), &config, &mut Vec::new(), &|| false).unwrap();
         for size in [1, 2, 3] {
             let run = train(size);
-            assert!(bits(&run) == bits(&one), "{size} ranks, {flags}");
+            assert!(generator_bits(&run) == generator_bits(&one), "{size} ranks, {flags}");
             assert_eq!(losses(&run), losses(&one), "{size} ranks, {flags}");
         }
     }
     // The size of a group decides about the bits, so that the comparison above can fail.
-    assert!(bits(&place.path("one0")) != bits(&place.path("one1")));
+    assert!(generator_bits(&place.path("one0")) != generator_bits(&place.path("one1")));
 }
 
 /// What a rank cannot do ends the job, after a checkpoint of the last whole step.
@@ -181,7 +175,7 @@ fn a_rank_that_ends_leaves_a_checkpoint_from_which_the_run_goes_on() {
     assert!(error.hint().unwrap().contains("dmesg"));
     config.resume = Some(place.path("run"));
     train(&gpu(), &config, &mut Vec::new(), &|| false).unwrap();
-    assert!(bits(&place.path("run")) == bits(&place.path("whole")));
+    assert!(generator_bits(&place.path("run")) == generator_bits(&place.path("whole")));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! computes wrong results. Each is provoked at every point where it can happen.
 mod again;
 
+use super::bits;
 use crate::cli::Place;
 use crate::kernels::shaders::{module, variants};
 use naga::{AddressSpace, ScalarKind, StorageAccess, TypeInner};
@@ -74,11 +75,6 @@ fn never() -> Sabotage {
 fn files(folder: &Path) -> BTreeSet<PathBuf> {
     let Ok(entries) = fs::read_dir(folder) else { return BTreeSet::new() };
     entries.map(|entry| PathBuf::from(entry.unwrap().file_name())).collect()
-}
-
-fn bits(weights: &Weights) -> Vec<(&String, Vec<u32>)> {
-    let words = |data: &[f32]| data.iter().map(|v| v.to_bits()).collect();
-    weights.tensors.iter().map(|(name, tensor)| (name, words(&tensor.data))).collect()
 }
 
 #[test]

@@ -84,7 +84,7 @@ pub fn run(args: &ConformArgs) -> Result<()> {
     }
     interrupt::watch(args.quiet);
     let mut survey = Survey::new(quirks);
-    let job = Job { args, suites, draw, seed: args.seed.unwrap_or_else(clock) };
+    let job = AdapterWork { args, suites, draw, seed: args.seed.unwrap_or_else(clock) };
     let outcome = if args.all_adapters {
         adapters.into_iter().try_for_each(|adapter| job.on_listed(&mut survey, adapter))
     } else {
@@ -95,7 +95,7 @@ pub fn run(args: &ConformArgs) -> Result<()> {
 }
 
 /// The work that is done on each adapter.
-struct Job<'a> {
+struct AdapterWork<'a> {
     args: &'a ConformArgs,
     suites: Vec<&'static Suite>,
     draw: Option<Draw>,
@@ -103,7 +103,7 @@ struct Job<'a> {
     seed: u32,
 }
 
-impl Job<'_> {
+impl AdapterWork<'_> {
     fn on(&self, survey: &mut Survey, choice: &AdapterChoice) -> Result<()> {
         let what = match (self.draw, self.args.stress) {
             (Some(draw), _) => What::Replay(draw),

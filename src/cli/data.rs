@@ -22,6 +22,7 @@ use crate::{
     error::{Error, Result},
     files,
     report::csv::Csv,
+    words::bytes,
 };
 
 /// Arguments of `nf-gpu data`.
@@ -147,11 +148,11 @@ fn describe(info: &DatasetInfo, here: bool) -> String {
         (false, false) => "not fetched",
     };
     let size = format!(
-        "{} + {} images, {} classes, {:.1} MB, {state}",
+        "{} + {} images, {} classes, {}, {state}",
         info.train_images,
         info.test_images,
         info.classes,
-        info.bytes as f64 / 1e6
+        bytes(info.bytes)
     );
     format!(
         "{:<16}{}\n{:16}{size}\n{:16}licence: {}\n{:16}{}\n",

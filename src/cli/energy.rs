@@ -10,7 +10,7 @@ use crate::{
     error::{Error, Result},
     models, onnx,
     report::{Table, csv::Csv, saving, wrap::paragraph},
-    words,
+    words::{self, percent},
 };
 use clap::Args;
 use serde_json::{Value, json};
@@ -241,10 +241,6 @@ fn costs<'a>(networks: impl Iterator<Item = &'a Cost>) -> Table {
         table.row(row);
     }
     table
-}
-
-fn percent(value: f64) -> String {
-    format!("{value:.1} %")
 }
 
 /// A number with at most five decimals.

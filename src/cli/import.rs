@@ -73,7 +73,7 @@ pub struct ImportArgs {
 const IMAGES: [u32; 3] = [3, 32, 32];
 
 /// What was imported.
-struct Imported {
+struct ImportOutcome {
     /// The line about it.
     line: String,
     document: Value,
@@ -85,7 +85,7 @@ pub fn run(args: &ImportArgs) -> Result<()> {
     if crate::onnx::is_onnx(&args.file) {
         return onnx::run(args);
     }
-    let Imported { line, document, notes } = import(args)?;
+    let ImportOutcome { line, document, notes } = import(args)?;
     if !args.quiet {
         notes.iter().for_each(|note| terminal::say(note));
     }
@@ -102,7 +102,7 @@ pub(super) fn call(args: &ImportArgs) -> Result<Value> {
 }
 
 /// Imports weights.
-fn import(args: &ImportArgs) -> Result<Imported> {
+fn import(args: &ImportArgs) -> Result<ImportOutcome> {
     let missing = |flag, what, hint: String| Error::argument(flag, what, hint);
     let known = || {
         let names = models::base_names().join(", ");
@@ -197,7 +197,7 @@ fn import(args: &ImportArgs) -> Result<Imported> {
         "dropped_prefix": prefix,
         "notes": notes,
     });
-    Ok(Imported { line, document, notes })
+    Ok(ImportOutcome { line, document, notes })
 }
 
 /// Records the names of the classes of a base's outputs, from the data set that it was trained on; they

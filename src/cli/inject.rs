@@ -67,7 +67,7 @@ pub struct InjectArgs {
 }
 
 /// A network and the faults to be injected into it.
-struct Job {
+struct Injection {
     base_file: PathBuf,
     base: BaseNet,
     precision: u32,
@@ -178,7 +178,7 @@ impl InjectArgs {
         )
     }
 
-    fn job(&self) -> Result<Job> {
+    fn job(&self) -> Result<Injection> {
         let faults = self.faults.at(self.ber)?;
         let seed = match self.faults.only_seed_or("--seed", self.seed.is_some())? {
             Some(seed) => seed,
@@ -198,12 +198,12 @@ impl InjectArgs {
         base.can_have(&faults, precision)?;
         faults.check_seed(seed)?;
         let read_from = self.faults.clone();
-        Ok(Job { base_file: file, base, precision, faults, read_from, seed })
+        Ok(Injection { base_file: file, base, precision, faults, read_from, seed })
     }
 
     /// The job that a record describes; `--base` and `--fault-map` may name new places of the network and the
     /// measured map.
-    fn replayed(&self, record: &FaultRecord) -> Result<Job> {
+    fn replayed(&self, record: &FaultRecord) -> Result<Injection> {
         let given = [
             ("--ber", self.ber.is_some()),
             ("--seed", self.seed.is_some()),
@@ -243,11 +243,11 @@ impl InjectArgs {
             None => check_bits(record.precision)?,
         };
         let seed = check_seed("seed", record.seed)?;
-        Ok(Job { base_file: file, base, precision, faults, read_from: args, seed })
+        Ok(Injection { base_file: file, base, precision, faults, read_from: args, seed })
     }
 
     /// Compares the host's faulty weights with those that the adapter computes, and says on which.
-    fn verify(&self, job: &Job, read: &FaultyWeights, quiet: bool) -> Result<String> {
+    fn verify(&self, job: &Injection, read: &FaultyWeights, quiet: bool) -> Result<String> {
         let gpu = self.gpu.open(quiet)?;
         let (graph, weights) = (&job.base.graph, &job.base.weights);
         let net = FrozenNet::for_inference(&gpu, graph, weights, job.precision, 1)?;
@@ -273,7 +273,7 @@ impl InjectArgs {
     }
 }
 
-impl Job {
+impl Injection {
     /// The file of an ONNX base with the faulty values in place of its stored weights.
     fn onnx(&self, read: &FaultyWeights, args: &InjectArgs) -> Result<Vec<u8>> {
         let path = &self.base_file;

@@ -15,22 +15,22 @@ use std::{
 };
 
 /// A flag (or another name that the user knows) and a path that it gives.
-type Named = (&'static str, PathBuf);
+type NamedPath = (&'static str, PathBuf);
 
 /// The paths that a command reads and writes.
 #[derive(Debug, Default)]
 pub(crate) struct Places {
-    inputs: Vec<Named>,
-    outputs: Vec<Named>,
-    made: Vec<Named>,
-    folders: Vec<Named>,
+    inputs: Vec<NamedPath>,
+    outputs: Vec<NamedPath>,
+    made: Vec<NamedPath>,
+    folders: Vec<NamedPath>,
 }
 
 /// Pairs of `flag` and each of its paths, of which there may be none.
 fn named<P: AsRef<Path>>(
     flag: &'static str,
     paths: impl IntoIterator<Item = P>,
-) -> impl Iterator<Item = Named> {
+) -> impl Iterator<Item = NamedPath> {
     paths.into_iter().map(move |path| (flag, path.as_ref().to_owned()))
 }
 

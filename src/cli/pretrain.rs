@@ -6,6 +6,7 @@ use crate::{
     error::Result,
     report::{Console, Event, JsonLines, Sink, Tee, console::Verbosity},
     train::{PretrainConfig, pretrain},
+    words::percent_to,
 };
 use clap::Args;
 use std::path::PathBuf;
@@ -40,7 +41,7 @@ pub fn run(args: &PretrainArgs) -> Result<()> {
         .check()?;
     interrupt::watch(args.quiet);
     let gpu = args.gpu.open(args.quiet)?;
-    let verbosity = if args.quiet { Verbosity::Quiet } else { Verbosity::Normal };
+    let verbosity = Verbosity::of_flag(args.quiet);
     let mut console = Console::stderr(verbosity);
     let mut lines = args.metrics.as_ref().map(JsonLines::begin);
     let mut sinks: Vec<&mut dyn Sink> = vec![&mut console];
@@ -50,5 +51,5 @@ pub fn run(args: &PretrainArgs) -> Result<()> {
     let mut tee = Tee(sinks);
     let accuracy = pretrain(&gpu, config, &mut tee, &interrupt::pressed)?;
     tee.event(&Event::Note(format!("written to {}", config.out.display())))?;
-    terminal::print(&format!("accuracy on the test set: {accuracy:.2} %\n"))
+    terminal::print(&format!("accuracy on the test set: {}\n", percent_to(accuracy, 2)))
 }

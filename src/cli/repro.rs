@@ -221,7 +221,7 @@ struct PerTraining {
 
 impl PerTraining {
     fn new(quiet: bool) -> Self {
-        let verbosity = if quiet { Verbosity::Quiet } else { Verbosity::Normal };
+        let verbosity = Verbosity::of_flag(quiet);
         Self { verbosity, console: Console::stderr(verbosity) }
     }
 }

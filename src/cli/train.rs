@@ -72,7 +72,7 @@ fn first(args: &TrainArgs, typed: &ArgMatches, link: Option<&dyn Link>) -> Resul
     if config.dry_run {
         return print_plan(&gpu, &config, args);
     }
-    let verbosity = if args.quiet { Verbosity::Quiet } else { Verbosity::Normal };
+    let verbosity = Verbosity::of_flag(args.quiet);
     let mut console = Console::stderr(verbosity);
     let sinks: Vec<&mut dyn Sink> = vec![&mut console];
     let evaluation = train_with(&gpu, &config, link, &mut Tee(sinks), &interrupt::pressed)?;

@@ -41,7 +41,7 @@ pub fn draw_counted(set: &ImageSet, counts: &[usize], columns: u32) -> Result<Ca
         let what = format!("{columns} images in a row");
         return Err(Error::argument("--columns", what, "choose 1 to 100"));
     }
-    let layout = Layout::new(set, columns);
+    let layout = SheetLayout::new(set, columns);
     let (width, height) = layout.size(set.classes);
     if u64::from(width) * u64::from(height) > MAX_PIXELS {
         let what = format!("a picture of {width}x{height} pixels for {} classes", set.classes);
@@ -63,7 +63,7 @@ pub fn draw_counted(set: &ImageSet, counts: &[usize], columns: u32) -> Result<Ca
 }
 
 /// Geometry of a sheet. Lengths are in pixels.
-struct Layout {
+struct SheetLayout {
     /// Width of the column of class names, gap included.
     label: u32,
     /// Drawn columns and rows of an image.
@@ -76,7 +76,7 @@ struct Layout {
     rows: u32,
 }
 
-impl Layout {
+impl SheetLayout {
     fn new(set: &ImageSet, columns: u32) -> Self {
         let (h, w) = (set.height.max(1), set.width.max(1));
         let (longer, zoom) = (h.max(w), MIN_SIDE.div_ceil(h.min(w)));
@@ -127,7 +127,7 @@ impl Layout {
     }
 }
 
-fn write_names(sheet: &mut Canvas, set: &ImageSet, counts: &[usize], layout: &Layout) {
+fn write_names(sheet: &mut Canvas, set: &ImageSet, counts: &[usize], layout: &SheetLayout) {
     for (class, (name, count)) in set.class_names.iter().zip(counts).enumerate() {
         let (x, y) = layout.row(class as u32);
         let (left, middle) = ((x + 10) as f32, (y + layout.cell.1 / 2) as f32 - 2.0);

@@ -12,7 +12,7 @@ const MOST_GROUPS: usize = 256;
 
 /// What a pickle makes.
 #[derive(Clone, Debug, PartialEq)]
-enum Value {
+enum Pickled {
     /// The beginning of a group.
     Mark,
     /// `None`, `True`, `False`, and what has no meaning here.
@@ -50,21 +50,20 @@ pub(super) fn read<'a>(path: &Path, bytes: &'a [u8], labels: &str) -> Result<Pyt
     let odd = |what: &str| Error::format(path, format!("no pickle of CIFAR: {what}"), hint);
     let reader =
         Reader { bytes, at: 0, stack: Vec::new(), memo: HashMap::new(), made: 0, groups: 0 };
-    let Value::Dictionary(entries) = reader.run().map_err(|what| odd(&what))? else {
+    let Pickled::Dictionary(entries) = reader.run().map_err(|what| odd(&what))? else {
         return Err(odd("it is no dictionary"));
     };
     let entry = |name: &str| {
-        let is_it =
-            |key: &Value| matches!(key, Value::Bytes(at) if bytes[at.clone()] == *name.as_bytes());
+        let is_it = |key: &Pickled| matches!(key, Pickled::Bytes(at) if bytes[at.clone()] == *name.as_bytes());
         entries.iter().find(|(key, _)| is_it(key)).map(|(_, value)| value)
     };
-    let Some(Value::Array(Some(([n, 3072], at)))) = entry("data") else {
+    let Some(Pickled::Array(Some(([n, 3072], at)))) = entry("data") else {
         return Err(odd("its data are no bytes [N, 3072]"));
     };
-    let Some(Value::List(list)) = entry(labels) else {
+    let Some(Pickled::List(list)) = entry(labels) else {
         return Err(odd(&format!("there is no list of {labels} in it")));
     };
-    let number = |value: &Value| if let Value::Integer(n) = value { Some(*n) } else { None };
+    let number = |value: &Pickled| if let Pickled::Integer(n) = value { Some(*n) } else { None };
     let labels: Option<Vec<i64>> = list.iter().map(number).collect();
     let labels = labels.ok_or_else(|| odd("its labels are no integers"))?;
     let pixels = &bytes[at.clone()];
@@ -77,18 +76,18 @@ pub(super) fn read<'a>(path: &Path, bytes: &'a [u8], labels: &str) -> Result<Pyt
 struct Reader<'a> {
     bytes: &'a [u8],
     at: usize,
-    stack: Vec<Value>,
-    memo: HashMap<u32, Value>,
+    stack: Vec<Pickled>,
+    memo: HashMap<u32, Pickled>,
     /// Values made and kept so far.
     made: usize,
     /// Lists, tuples and dictionaries among them.
     groups: usize,
 }
 
-type Step<T> = std::result::Result<T, String>;
+type Parsed<T> = std::result::Result<T, String>;
 
 impl Reader<'_> {
-    fn take(&mut self, n: usize) -> Step<Range<usize>> {
+    fn take(&mut self, n: usize) -> Parsed<Range<usize>> {
         let end = self.at.checked_add(n).filter(|&end| end <= self.bytes.len());
         let range = self.at..end.ok_or("it is cut off")?;
         self.at = range.end;
@@ -96,20 +95,20 @@ impl Reader<'_> {
     }
 
     /// An integer without sign of `n` bytes, low byte first.
-    fn number(&mut self, n: usize) -> Step<u32> {
+    fn number(&mut self, n: usize) -> Parsed<u32> {
         let range = self.take(n)?;
         Ok(self.bytes[range].iter().rev().fold(0, |all, &byte| all << 8 | u32::from(byte)))
     }
 
     /// The rest of a line.
-    fn line(&mut self) -> Step<String> {
+    fn line(&mut self) -> Parsed<String> {
         let length = self.bytes[self.at..].iter().take(256).position(|&byte| byte == b'\n');
         let range = self.take(length.ok_or("a name without end")?)?;
         self.at += 1;
         Ok(String::from_utf8_lossy(&self.bytes[range]).into_owned())
     }
 
-    fn count(&mut self, groups: usize) -> Step<()> {
+    fn count(&mut self, groups: usize) -> Parsed<()> {
         (self.made, self.groups) = (self.made + 1, self.groups + groups);
         if self.made > MOST || self.groups > MOST_GROUPS {
             return Err(format!("it makes more than {MOST} values or {MOST_GROUPS} groups"));
@@ -117,37 +116,38 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn push(&mut self, value: Value) -> Step<()> {
-        let is_group = matches!(value, Value::List(_) | Value::Tuple(_) | Value::Dictionary(_));
+    fn push(&mut self, value: Pickled) -> Parsed<()> {
+        let is_group =
+            matches!(value, Pickled::List(_) | Pickled::Tuple(_) | Pickled::Dictionary(_));
         self.count(usize::from(is_group))?;
         self.stack.push(value);
         Ok(())
     }
 
-    fn pop(&mut self) -> Step<Value> {
+    fn pop(&mut self) -> Parsed<Pickled> {
         self.stack.pop().ok_or_else(|| "a value is missing".into())
     }
 
     /// The values behind the last mark.
-    fn group(&mut self) -> Step<Vec<Value>> {
-        let mark = self.stack.iter().rposition(|value| *value == Value::Mark);
+    fn group(&mut self) -> Parsed<Vec<Pickled>> {
+        let mark = self.stack.iter().rposition(|value| *value == Pickled::Mark);
         let group = self.stack.split_off(mark.ok_or("a mark is missing")?);
         Ok(group.into_iter().skip(1).collect())
     }
 
-    fn last(&self, n: usize) -> Step<usize> {
+    fn last(&self, n: usize) -> Parsed<usize> {
         self.stack.len().checked_sub(n).ok_or_else(|| "a value is missing".into())
     }
 
-    fn tuple(&mut self, n: usize) -> Step<()> {
+    fn tuple(&mut self, n: usize) -> Parsed<()> {
         let items = self.stack.split_off(self.last(n)?);
-        self.push(Value::Tuple(items))
+        self.push(Pickled::Tuple(items))
     }
 
     /// Keeps the last value under a number. Values that grow are not kept: a file of CIFAR never takes them back.
-    fn remember(&mut self, number: u32) -> Step<()> {
+    fn remember(&mut self, number: u32) -> Parsed<()> {
         let value = self.stack.last().ok_or("a value is missing")?;
-        if matches!(value, Value::Bytes(_) | Value::Name(_) | Value::Integer(_)) {
+        if matches!(value, Pickled::Bytes(_) | Pickled::Name(_) | Pickled::Integer(_)) {
             let value = value.clone();
             self.count(0)?;
             self.memo.insert(number, value);
@@ -155,21 +155,21 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn recall(&mut self, number: u32) -> Step<()> {
+    fn recall(&mut self, number: u32) -> Parsed<()> {
         let value = self.memo.get(&number).cloned();
         self.push(value.ok_or("it takes back a value that is no string")?)
     }
 
-    fn extend(&mut self, items: Vec<Value>) -> Step<()> {
+    fn extend(&mut self, items: Vec<Pickled>) -> Parsed<()> {
         match self.stack.last_mut() {
-            Some(Value::List(list)) => list.extend(items),
+            Some(Pickled::List(list)) => list.extend(items),
             _ => return Err("items without a list".into()),
         }
         Ok(())
     }
 
-    fn set(&mut self, items: Vec<Value>) -> Step<()> {
-        let Some(Value::Dictionary(entries)) = self.stack.last_mut() else {
+    fn set(&mut self, items: Vec<Pickled>) -> Parsed<()> {
+        let Some(Pickled::Dictionary(entries)) = self.stack.last_mut() else {
             return Err("entries without a dictionary".into());
         };
         let mut items = items.into_iter();
@@ -180,44 +180,45 @@ impl Reader<'_> {
     }
 
     /// What a call of one of the known names makes.
-    fn reduce(&mut self) -> Step<()> {
+    fn reduce(&mut self) -> Parsed<()> {
         let (arguments, callee) = (self.pop()?, self.pop()?);
         let made = match (&callee, arguments) {
-            (Value::Name(name), _)
+            (Pickled::Name(name), _)
                 if [
                     "numpy.core.multiarray _reconstruct",
                     "numpy._core.multiarray _reconstruct",
                 ]
                 .contains(&name.as_str()) =>
             {
-                Value::Array(None)
+                Pickled::Array(None)
             }
-            (Value::Name(name), Value::Tuple(arguments)) if name == "numpy dtype" => {
+            (Pickled::Name(name), Pickled::Tuple(arguments)) if name == "numpy dtype" => {
                 match arguments.first() {
-                    Some(Value::Bytes(at)) => Value::Type(at.clone()),
+                    Some(Pickled::Bytes(at)) => Pickled::Type(at.clone()),
                     _ => return Err("a type without a name".into()),
                 }
             }
-            (Value::Name(name), _) => return Err(format!("it would call {name}")),
+            (Pickled::Name(name), _) => return Err(format!("it would call {name}")),
             _ => return Err("it would call a value".into()),
         };
         self.push(made)
     }
 
     /// Gives an array its state: version, extents, type, order, bytes.
-    fn build(&mut self) -> Step<()> {
+    fn build(&mut self) -> Parsed<()> {
         let state = self.pop()?;
         match self.stack.last_mut() {
-            Some(Value::Type(_)) => Ok(()),
-            Some(Value::Array(array)) => {
-                let Value::Tuple(parts) = state else {
+            Some(Pickled::Type(_)) => Ok(()),
+            Some(Pickled::Array(array)) => {
+                let Pickled::Tuple(parts) = state else {
                     return Err("an array without a state".into());
                 };
-                let [_, Value::Tuple(shape), Value::Type(kind), _, Value::Bytes(at)] = &parts[..]
+                let [_, Pickled::Tuple(shape), Pickled::Type(kind), _, Pickled::Bytes(at)] =
+                    &parts[..]
                 else {
                     return Err("an array of another layout".into());
                 };
-                let [Value::Integer(n), Value::Integer(m)] = shape[..] else {
+                let [Pickled::Integer(n), Pickled::Integer(m)] = shape[..] else {
                     return Err("an array that is not [N, M]".into());
                 };
                 if self.bytes[kind.clone()] != *b"u1" {
@@ -230,7 +231,7 @@ impl Reader<'_> {
         }
     }
 
-    fn run(mut self) -> Step<Value> {
+    fn run(mut self) -> Parsed<Pickled> {
         loop {
             let code = self.number(1)? as u8;
             match code {
@@ -238,25 +239,25 @@ impl Reader<'_> {
                 0x80 => self.take(1).map(drop)?,
                 0x95 => self.take(8).map(drop)?,
                 b'.' => return self.pop(),
-                b'(' => self.push(Value::Mark)?,
-                b'}' => self.push(Value::Dictionary(Vec::new()))?,
-                b']' => self.push(Value::List(Vec::new()))?,
-                b')' => self.push(Value::Tuple(Vec::new()))?,
+                b'(' => self.push(Pickled::Mark)?,
+                b'}' => self.push(Pickled::Dictionary(Vec::new()))?,
+                b']' => self.push(Pickled::List(Vec::new()))?,
+                b')' => self.push(Pickled::Tuple(Vec::new()))?,
                 // `True` orders an array as Fortran does, in which no file of CIFAR is.
-                b'N' | 0x89 => self.push(Value::Nothing)?,
+                b'N' | 0x89 => self.push(Pickled::Nothing)?,
                 b'K' | b'M' => {
                     let number = self.number(if code == b'K' { 1 } else { 2 })?;
-                    self.push(Value::Integer(number.into()))?;
+                    self.push(Pickled::Integer(number.into()))?;
                 }
                 b'J' => {
                     let number = self.number(4)?.cast_signed();
-                    self.push(Value::Integer(number.into()))?;
+                    self.push(Pickled::Integer(number.into()))?;
                 }
                 b'U' | b'C' | 0x8c | b'T' | b'B' | b'X' => {
                     let short = matches!(code, b'U' | b'C' | 0x8c);
                     let length = self.number(if short { 1 } else { 4 })? as usize;
                     let range = self.take(length)?;
-                    self.push(Value::Bytes(range))?;
+                    self.push(Pickled::Bytes(range))?;
                 }
                 b'q' | b'r' => {
                     let number = self.number(if code == b'q' { 1 } else { 4 })?;
@@ -268,12 +269,12 @@ impl Reader<'_> {
                 }
                 b'c' => {
                     let name = format!("{} {}", self.line()?, self.line()?);
-                    self.push(Value::Name(name))?;
+                    self.push(Pickled::Name(name))?;
                 }
                 0x85..=0x87 => self.tuple(usize::from(code - 0x84))?,
                 b't' => {
                     let items = self.group()?;
-                    self.push(Value::Tuple(items))?;
+                    self.push(Pickled::Tuple(items))?;
                 }
                 b'a' => {
                     let item = self.pop()?;

@@ -98,19 +98,19 @@ impl Scratch {
 
 /// The place of the block of a value.
 #[derive(Clone, Copy)]
-struct Placed {
+struct PlacedBlock {
     value: usize,
     at: usize,
     len: usize,
 }
 
-fn end(placed: &[Placed]) -> usize {
+fn end(placed: &[PlacedBlock]) -> usize {
     placed.iter().map(|place| place.at + place.len).max().unwrap_or(0)
 }
 
 /// Places blocks one after the other, each at the lowest place that no block holds at the same time.
-fn places(blocks: &[Block]) -> Vec<Placed> {
-    let mut placed: Vec<(Placed, &Block)> = Vec::new();
+fn places(blocks: &[Block]) -> Vec<PlacedBlock> {
+    let mut placed: Vec<(PlacedBlock, &Block)> = Vec::new();
     for block in blocks {
         let mut meeting: Vec<(usize, usize)> = placed
             .iter()
@@ -125,7 +125,7 @@ fn places(blocks: &[Block]) -> Vec<Placed> {
             }
             at = at.max(end);
         }
-        placed.push((Placed { value: block.value, at, len: block.len }, block));
+        placed.push((PlacedBlock { value: block.value, at, len: block.len }, block));
     }
     placed.into_iter().map(|(place, _)| place).collect()
 }

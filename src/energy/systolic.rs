@@ -9,7 +9,7 @@ const SIDE: u64 = 32;
 const BITS_PER_ACCESS: u64 = 64;
 
 /// A layer as SCALE-SIM's input files describe it.
-struct Layer {
+struct SystolicLayer {
     /// Index among the layers with weights.
     index: usize,
     /// Output pixels.
@@ -47,7 +47,7 @@ impl Default for StoredBits {
 /// The same where layers are stored in these bits; layers that are not listed have 8 a weight. A bias is read as one more
 /// weight of its output channel is.
 pub fn accesses_of(graph: &Graph, bits: &[StoredBits]) -> u64 {
-    let reads = |l: Layer| {
+    let reads = |l: SystolicLayer| {
         let StoredBits { weight, bias } = bits.get(l.index).copied().unwrap_or_default();
         let of_channel = l.terms * u64::from(weight) + u64::from(bias);
         l.pixels.div_ceil(SIDE) * l.channels * of_channel
@@ -58,19 +58,19 @@ pub fn accesses_of(graph: &Graph, bits: &[StoredBits]) -> u64 {
 /// Cycles for one image, SCALE-SIM's `Total Cycles`: weights and pixels pass through the array in
 /// tiles of 32 x 32 outputs, one after another, and memory never stalls it.
 pub fn cycles(graph: &Graph) -> u64 {
-    let tiles = |l: &Layer| l.pixels.div_ceil(SIDE) * l.channels.div_ceil(SIDE);
+    let tiles = |l: &SystolicLayer| l.pixels.div_ceil(SIDE) * l.channels.div_ceil(SIDE);
     // A tile needs one cycle per term, and 2 (32 - 1) more until the last corner has begun.
     layers(graph).map(|l| tiles(&l) * (l.terms + 2 * (SIDE - 1)) - 1).sum()
 }
 
-fn layers(graph: &Graph) -> impl Iterator<Item = Layer> {
+fn layers(graph: &Graph) -> impl Iterator<Item = SystolicLayer> {
     graph.nodes.iter().enumerate().filter_map(|(id, node)| layer(graph, id, node))
 }
 
 /// Zero padding enlarges the image, and a last window that a stride leaves incomplete counts. A transposed
 /// convolution counts as a convolution of stride 1 on an image of twice the size plus 2, with inputs and
 /// outputs exchanged.
-fn layer(graph: &Graph, id: NodeId, node: &Node) -> Option<Layer> {
+fn layer(graph: &Graph, id: NodeId, node: &Node) -> Option<SystolicLayer> {
     let (layer, pixels, transposed) = match node.op {
         Op::Conv { layer, window, transposed, dilation } => {
             let [_, h, w] = graph.nodes[node.inputs[0]].chw.map(u64::from);
@@ -97,7 +97,7 @@ fn layer(graph: &Graph, id: NodeId, node: &Node) -> Option<Layer> {
     let (index, shape) = (layer, graph.layers[layer].shape);
     let shape = if transposed { shape.transposed() } else { shape };
     let [r, s, c, k] = [shape.r, shape.s, shape.c, shape.k].map(u64::from);
-    Some(Layer { index, pixels, terms: r * s * c, channels: k })
+    Some(SystolicLayer { index, pixels, terms: r * s * c, channels: k })
 }
 
 #[cfg(test)]

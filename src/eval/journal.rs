@@ -21,7 +21,7 @@ pub struct Journal {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Line {
+struct JournalLine {
     name: String,
     #[serde(flatten)]
     of_map: OfMap,
@@ -56,7 +56,7 @@ impl Journal {
                 return Err(Error::format(path, what, hint));
             }
             for (number, line) in (2..).zip(lines) {
-                let line: Line = serde_json::from_str(line).map_err(|e| {
+                let line: JournalLine = serde_json::from_str(line).map_err(|e| {
                     Error::format(path, format!("line {number} is damaged: {e}"), hint.clone())
                 })?;
                 known.insert(line.name, line.of_map);
@@ -88,7 +88,7 @@ impl Journal {
     /// Keeps a result; when this returns it is on the disk.
     pub fn put(&mut self, name: String, of_map: OfMap) -> Result<()> {
         if self.file.is_some() {
-            let line = Line { name, of_map };
+            let line = JournalLine { name, of_map };
             // Cannot fail: text and numbers only.
             self.append(&(serde_json::to_string(&line).unwrap_or_default() + "\n"))?;
             self.known.insert(line.name, line.of_map);

@@ -1,6 +1,8 @@
 //! A base network on a user's images: logits, loss, gradient of the images.
 
-use super::{Batch, INPUT_GRADIENT, Images, OutputLoss, bad, copy, dot, nchw, parts, same_length};
+use super::{
+    INPUT_GRADIENT, ImageBatch, Images, OutputLoss, bad, copy, dot, nchw, parts, same_length,
+};
 use crate::{
     error::{Error, Result},
     fault::{Faults, Flips},
@@ -85,10 +87,10 @@ pub fn base(gpu: &Gpu, request: &BaseRequest<'_>) -> Result<BasePass> {
 
     let mut tape = Tape::new();
     let row = Nhwc::new(shape.n, 1, 1, classes);
-    let x = Batch::kept(&mut tape, "images", shape, &parts);
-    let dx = gradient.then(|| Batch::kept(&mut tape, "gradient", shape, &parts));
-    let logits = Batch::kept(&mut tape, "logits", row, &parts);
-    let dlogits = Batch::kept(&mut tape, "gradient of the logits", row, &parts);
+    let x = ImageBatch::kept(&mut tape, "images", shape, &parts);
+    let dx = gradient.then(|| ImageBatch::kept(&mut tape, "gradient", shape, &parts));
+    let logits = ImageBatch::kept(&mut tape, "logits", row, &parts);
+    let dlogits = ImageBatch::kept(&mut tape, "gradient of the logits", row, &parts);
     let head = LossHead::new(&mut tape, 1, Loss::Labels);
     let mut labels = Vec::new();
     let mode = if gradient { Mode::Frozen } else { Mode::Inference };

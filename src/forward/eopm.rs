@@ -1,6 +1,6 @@
 //! One EOPM step on a user's tensors, without the update: losses and gradients.
 
-use super::{Batch, Images, bad, base::check_labels, parts_of};
+use super::{ImageBatch, Images, bad, base::check_labels, parts_of};
 use crate::{
     error::{Error, Result},
     fault::{Faults, Flips},
@@ -88,7 +88,7 @@ pub fn eopm(gpu: &Gpu, request: &EopmRequest<'_>) -> Result<EopmPass> {
             FrozenNet::new(gpu, base.0, base.1, precision, cut.copies)?.with_dtype(request.dtype);
         let mut tape = Tape::new();
         let parts = parts_of(cut);
-        let x = Batch::kept(&mut tape, "images", shape, &parts);
+        let x = ImageBatch::kept(&mut tape, "images", shape, &parts);
         let label = |&n: &u32| tape.kept("labels", u64::from(n) * 4);
         let with_labels = if labels.is_empty() { &[][..] } else { &cut.parts };
         let classes: Vec<BufferId> = with_labels.iter().map(label).collect();

@@ -1,6 +1,8 @@
 //! A generator on a user's images: `clamp(x + G(x), -1, 1)`, gradients, running statistics.
 
-use super::{Batch, INPUT_GRADIENT, Images, Part, bad, copy, dot, nchw, parts, same_length};
+use super::{
+    BatchSlice, INPUT_GRADIENT, ImageBatch, Images, bad, copy, dot, nchw, parts, same_length,
+};
 use crate::{
     error::{Error, Result},
     files::Weights,
@@ -86,10 +88,10 @@ pub fn generator(gpu: &Gpu, request: &GeneratorRequest<'_>) -> Result<GeneratorP
 
 /// Buffers that the host writes and reads.
 struct Buffers {
-    x: Batch,
-    y: Batch,
-    dy: Batch,
-    dx: Batch,
+    x: ImageBatch,
+    y: ImageBatch,
+    dy: ImageBatch,
+    dx: ImageBatch,
 }
 
 /// Buffers of one part of the batch.
@@ -102,8 +104,8 @@ struct OfPart {
 }
 
 impl Buffers {
-    fn kept(tape: &mut Tape, shape: Nhwc, parts: &[Part]) -> Self {
-        let mut batch = |label: &str| Batch::kept(tape, label, shape, parts);
+    fn kept(tape: &mut Tape, shape: Nhwc, parts: &[BatchSlice]) -> Self {
+        let mut batch = |label: &str| ImageBatch::kept(tape, label, shape, parts);
         let (x, y) = (batch("images"), batch("protected images"));
         Self { x, y, dy: batch("upstream"), dx: batch("gradient") }
     }

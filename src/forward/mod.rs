@@ -73,12 +73,12 @@ impl<'a> Images<'a> {
 
 /// Some images of a batch.
 #[derive(Clone, Copy, Debug)]
-struct Part {
+struct BatchSlice {
     first: u32,
     n: u32,
 }
 
-impl Part {
+impl BatchSlice {
     /// This part of a tensor that has one row of `row` numbers per image.
     fn of<T>(self, data: &[T], row: usize) -> &[T] {
         &data[self.first as usize * row..][..self.n as usize * row]
@@ -88,32 +88,37 @@ impl Part {
 /// Cuts a batch of `n` into as few parts as let the values of every network's nodes fit one
 /// binding. A part has at most `micro_batch` images if that is given; each network comes with its
 /// number of copies.
-fn parts(gpu: &Gpu, networks: &[(&Graph, u32)], n: u32, micro_batch: Option<u32>) -> Vec<Part> {
+fn parts(
+    gpu: &Gpu,
+    networks: &[(&Graph, u32)],
+    n: u32,
+    micro_batch: Option<u32>,
+) -> Vec<BatchSlice> {
     let fits = most_images(gpu, networks, LARGEST);
     parts_of(&Cut::new(n, micro_batch.map_or(fits, |asked| fits.min(asked)), 1, 1))
 }
 
 /// The parts of a cut, one behind the other.
-fn parts_of(cut: &Cut) -> Vec<Part> {
+fn parts_of(cut: &Cut) -> Vec<BatchSlice> {
     let mut first = 0;
     let part = |&n: &u32| {
         first += n;
-        Part { first: first - n, n }
+        BatchSlice { first: first - n, n }
     };
     cut.parts.iter().map(part).collect()
 }
 
 /// Images on a tape, one buffer per part.
 #[derive(Clone, Debug)]
-struct Batch {
+struct ImageBatch {
     shape: Nhwc,
-    parts: Vec<(Part, BufferId)>,
+    parts: Vec<(BatchSlice, BufferId)>,
 }
 
-impl Batch {
+impl ImageBatch {
     /// Declares a kept buffer for each part of a batch of this shape.
-    fn kept(tape: &mut Tape, label: &str, shape: Nhwc, parts: &[Part]) -> Self {
-        let buffer = |part: &Part| {
+    fn kept(tape: &mut Tape, label: &str, shape: Nhwc, parts: &[BatchSlice]) -> Self {
+        let buffer = |part: &BatchSlice| {
             let bytes = Nhwc { n: part.n, ..shape }.bytes();
             (*part, tape.kept(label, bytes))
         };
@@ -121,7 +126,7 @@ impl Batch {
     }
 
     fn values(&self) -> Vec<NodeValue> {
-        let value = |&(part, id): &(Part, BufferId)| NodeValue {
+        let value = |&(part, id): &(BatchSlice, BufferId)| NodeValue {
             id,
             shape: Nhwc { n: part.n, ..self.shape },
             copies: 1,

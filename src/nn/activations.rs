@@ -52,9 +52,6 @@ impl Graph {
     }
 
     /// Refuses a network without quantised activations that can fail, and words of more than a byte.
-    ///
-    /// # Errors
-    /// [`Error::Argument`].
     pub fn check_activations(&self) -> Result<()> {
         if self.failing().next().is_none() {
             let what = format!("{} quantises no activation behind a layer", self.name);

@@ -26,9 +26,6 @@ impl Graph {
     }
 
     /// Refuses a network with a bias that is no word of 32 bits, or without any.
-    ///
-    /// # Errors
-    /// [`Error::Argument`].
     pub fn check_biases(&self, weights: &Weights) -> Result<()> {
         let refuse = |what: String| {
             let hint = "give a network whose biases are int32 words of its layers, as quantize_static writes it, \

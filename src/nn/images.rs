@@ -15,7 +15,7 @@ use crate::{
 #[derive(Debug)]
 pub struct DeviceImages {
     /// `None` if the images are streamed.
-    shards: Option<Vec<Shard>>,
+    shards: Option<Vec<SetSlice>>,
     /// Channels, rows and columns of an image.
     chw: [u32; 3],
     /// Class of each image.
@@ -23,7 +23,7 @@ pub struct DeviceImages {
 }
 
 #[derive(Debug)]
-struct Shard {
+struct SetSlice {
     buffer: Buffer,
     first: u32,
     count: u32,
@@ -73,7 +73,7 @@ impl DeviceImages {
         for (i, chunk) in set.pixels.chunks(most * bytes).enumerate() {
             let buffer = Buffer::with(gpu, "images", chunk)?;
             let (first, count) = ((i * most) as u32, (chunk.len() / bytes) as u32);
-            shards.push(Shard { buffer, first, count });
+            shards.push(SetSlice { buffer, first, count });
         }
         Ok(Self { shards: Some(shards), ..Self::streamed(set.chw(), &set.labels) })
     }
@@ -111,7 +111,7 @@ impl DeviceImages {
         Ok(Batch { parts: parts.iter().map(part).collect::<Result<_>>()? })
     }
 
-    fn part(&self, tape: &mut Tape, n: u32) -> Result<Part> {
+    fn part(&self, tape: &mut Tape, n: u32) -> Result<BatchPart> {
         let [c, h, w] = self.chw;
         let shape = Nhwc::new(n, h, w, c);
         let picks = tape.kept("picks", u64::from(n) * 16);
@@ -120,7 +120,7 @@ impl DeviceImages {
         let mut pixels = None;
         match &self.shards {
             Some(shards) => {
-                for Shard { buffer, first, count } in shards {
+                for SetSlice { buffer, first, count } in shards {
                     let from = tape.import("images", buffer);
                     let plan = images::plan(shape, *first, *count)?;
                     tape.push(plan, &[from, picks, id])?;
@@ -133,18 +133,18 @@ impl DeviceImages {
                 pixels = Some(from);
             }
         }
-        Ok(Part { images: NodeValue { id, shape, copies: 1 }, labels, picks, pixels })
+        Ok(BatchPart { images: NodeValue { id, shape, copies: 1 }, labels, picks, pixels })
     }
 }
 
 /// A batch on a tape.
 #[derive(Clone, Debug)]
 pub struct Batch {
-    parts: Vec<Part>,
+    parts: Vec<BatchPart>,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Part {
+struct BatchPart {
     images: NodeValue,
     labels: BufferId,
     picks: BufferId,

@@ -27,7 +27,7 @@ pub struct Injector {
     program: Program,
     seeds: BufferId,
     flips: BufferId,
-    maps: Option<Maps>,
+    maps: Option<DrawnMaps>,
     copies: u32,
     layers: u32,
     /// Positions of a weight whose flips are counted.
@@ -42,7 +42,7 @@ pub struct Injector {
 
 /// Buffer for maps of cells that the host draws, and what they are drawn from.
 #[derive(Debug)]
-struct Maps {
+struct DrawnMaps {
     buffer: BufferId,
     clean_copies: u32,
     faults: Faults,
@@ -183,7 +183,7 @@ impl FrozenNet {
         if let Some((buffer, faults)) = map.zip(faults) {
             match faults.measured() {
                 Some(map) => write_map(gpu, &program, buffer, &map.cells, 0),
-                None => maps = Some(Maps { buffer, clean_copies, faults: faults.clone() }),
+                None => maps = Some(DrawnMaps { buffer, clean_copies, faults: faults.clone() }),
             }
         }
         let Shared { seeds, flips, .. } = shared;

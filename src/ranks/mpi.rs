@@ -27,7 +27,7 @@ use std::{
 pub(super) struct World {
     joined: Joined,
     inbox: RefCell<Inbox>,
-    orders: Sender<Order>,
+    orders: Sender<ThreadOrder>,
     carrier: Option<JoinHandle<()>>,
 }
 
@@ -48,7 +48,7 @@ struct Inbox {
 }
 
 /// What the thread is to do that carries messages. It ends, and MPI with it, when nobody can order any more.
-enum Order {
+enum ThreadOrder {
     Send(Vec<usize>, RankMessage),
     Abort(u8),
 }
@@ -86,7 +86,7 @@ impl World {
     }
 
     /// Orders something. Without a thread that carries messages there are no answers, and its end was told.
-    fn order(&self, order: Order) {
+    fn order(&self, order: ThreadOrder) {
         let _ = self.orders.send(order);
     }
 }
@@ -113,7 +113,7 @@ impl Link for World {
     }
 
     fn send(&self, to: &[usize], message: &RankMessage) {
-        self.order(Order::Send(to.to_vec(), message.clone()));
+        self.order(ThreadOrder::Send(to.to_vec(), message.clone()));
     }
 
     fn poll(&self, from: Option<usize>, patience: Duration) -> Option<(usize, RankMessage)> {
@@ -125,7 +125,7 @@ impl Link for World {
     }
 
     fn abort(&self, code: u8) -> ! {
-        self.order(Order::Abort(code));
+        self.order(ThreadOrder::Abort(code));
         thread::sleep(PATIENCE);
         process::exit(code.into())
     }
@@ -166,7 +166,7 @@ impl Inbox {
 /// The thread that calls MPI.
 struct Carrier {
     world: SimpleCommunicator,
-    ordered: Receiver<Order>,
+    ordered: Receiver<ThreadOrder>,
     arrived: Sender<(usize, RankMessage)>,
     /// Messages to send that were ordered while another was on its way.
     open: VecDeque<(Vec<usize>, RankMessage)>,
@@ -196,10 +196,10 @@ impl Carrier {
     }
 
     /// Ends the job, or keeps a message to send.
-    fn heed(&mut self, order: Order) {
+    fn heed(&mut self, order: ThreadOrder) {
         match order {
-            Order::Send(to, message) => self.open.push_back((to, message)),
-            Order::Abort(code) => self.world.abort(code.into()),
+            ThreadOrder::Send(to, message) => self.open.push_back((to, message)),
+            ThreadOrder::Abort(code) => self.world.abort(code.into()),
         }
     }
 

@@ -18,7 +18,7 @@ pub(super) enum Shared {
 
 /// The work of one cell.
 #[derive(Clone, Debug)]
-struct Job {
+struct CellWork {
     id: String,
     /// The base networks and the generator that must exist before the cell is evaluated.
     needs: BTreeSet<Shared>,
@@ -33,7 +33,7 @@ pub(super) struct Work {
     /// Seconds until each shared thing exists.
     shared: BTreeMap<Shared, f64>,
     /// The job of each cell that is to be measured, by the cell's index.
-    jobs: BTreeMap<usize, Job>,
+    jobs: BTreeMap<usize, CellWork>,
 }
 
 impl Work {
@@ -49,13 +49,13 @@ impl Work {
 
     /// Adds a cell: its name, what it needs, and the seconds of its evaluation.
     pub(super) fn add(&mut self, cell: usize, id: String, needs: &[Shared], own: f64) {
-        self.jobs.insert(cell, Job { id, needs: needs.iter().copied().collect(), own });
+        self.jobs.insert(cell, CellWork { id, needs: needs.iter().copied().collect(), own });
     }
 
     /// Seconds that a cell takes now: its evaluation, and whatever it needs that does not exist yet.
     pub(super) fn seconds(&self, cell: usize) -> f64 {
         let shared = |need: &Shared| self.shared.get(need).copied().unwrap_or(0.0);
-        let of = |job: &Job| job.own + job.needs.iter().map(shared).sum::<f64>();
+        let of = |job: &CellWork| job.own + job.needs.iter().map(shared).sum::<f64>();
         self.jobs.get(&cell).map_or(0.0, of)
     }
 

@@ -47,11 +47,11 @@ pub(super) trait Candidates {
 pub(super) struct Chooser {
     /// The preferred variant or algorithm of a kernel or subject (`--kernel-variant`).
     preferred: BTreeMap<String, String>,
-    state: Mutex<State>,
+    state: Mutex<RunChoices>,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct RunChoices {
     /// Choices that the current run began with, if it continues an earlier one.
     recorded: Option<Recorded>,
     /// Choices that this process has made since the run began.
@@ -80,7 +80,7 @@ impl Chooser {
 
     /// Begins a run with the choices that it has recorded, if it goes on.
     pub(super) fn begin(&self, recorded: Option<Recorded>) {
-        *lock(&self.state) = State { recorded, used: Choices::default() };
+        *lock(&self.state) = RunChoices { recorded, used: Choices::default() };
     }
 
     /// Ends what [`Self::begin`] began; the choices made so far stay.

@@ -7,7 +7,7 @@ use crate::{
     nn::{Cut, DeviceImages, Graph, TrainableNet, initialise},
     run::Gpu,
     step::{Eopm, EopmSettings},
-    words::duration,
+    words::{duration, mebibytes},
 };
 use serde::Serialize;
 use std::fmt;
@@ -215,7 +215,7 @@ pub fn dry_run(gpu: &Gpu, config: &TrainConfig) -> Result<DryRun> {
 
 impl fmt::Display for DryRun {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mib = |bytes: u64| format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20));
+        let mib = |bytes: u64| format!("{:.1} MiB", mebibytes(bytes));
         writeln!(f, "adapter     {}", self.adapter)?;
         for (what, net) in [("generator", &self.generator), ("base", &self.base)] {
             let (name, parameters) = (&net.name, net.parameters);

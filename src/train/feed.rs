@@ -8,6 +8,7 @@ use crate::{
     nn::{DeviceImages, Pick},
     report::{Event, Sink},
     run::Gpu,
+    words,
 };
 use std::{collections::BTreeSet, path::Path, sync::Arc};
 
@@ -49,11 +50,10 @@ impl TrainSet {
         let mut told = 0;
         let set = FolderSet::open(Path::new(name), Split::Train, form, dir, &mut |event| {
             let text = match event {
-                CacheEvent::Planned { path, images, bytes } => format!(
-                    "decoding {images} images into {} ({:.1} GB), once",
-                    path.display(),
-                    bytes as f64 / 1e9
-                ),
+                CacheEvent::Planned { path, images, bytes } => {
+                    let (path, size) = (path.display(), words::bytes(bytes));
+                    format!("decoding {images} images into {path} ({size}), once")
+                }
                 CacheEvent::Decoded { done, total } if done * 10 / total.max(1) > told => {
                     told = done * 10 / total.max(1);
                     format!("decoded {done} of {total} images")
@@ -139,11 +139,11 @@ pub(super) fn tell(sink: &mut dyn Sink, note: String, stop: &dyn Fn() -> bool) -
 pub(super) struct Feed {
     pub(super) images: DeviceImages,
     sampler: Sampler,
-    source: Source,
+    source: ImageSource,
 }
 
 #[derive(Debug)]
-enum Source {
+enum ImageSource {
     Device,
     Memory(ImageSet),
     Folder { ahead: Prefetcher, restart: Restart },
@@ -169,12 +169,12 @@ impl Feed {
     ) -> Result<Self> {
         let (images, source) = match set {
             TrainSet::Images(set) if set.pixels.len() as u64 > RESIDENT => {
-                (DeviceImages::streamed(set.chw(), &set.labels), Source::Memory(set))
+                (DeviceImages::streamed(set.chw(), &set.labels), ImageSource::Memory(set))
             }
             TrainSet::Images(set) => match DeviceImages::upload(gpu, &set) {
-                Ok(images) => (images, Source::Device),
+                Ok(images) => (images, ImageSource::Device),
                 Err(Error::OutOfMemory { .. }) => {
-                    (DeviceImages::streamed(set.chw(), &set.labels), Source::Memory(set))
+                    (DeviceImages::streamed(set.chw(), &set.labels), ImageSource::Memory(set))
                 }
                 Err(error) => return Err(error),
             },
@@ -198,7 +198,7 @@ impl Feed {
                     Prefetcher::start(set.clone(), THREADS, DEPTH, batches)
                 };
                 let ahead = restart(steps.start);
-                (images, Source::Folder { ahead, restart: Restart(Box::new(restart)) })
+                (images, ImageSource::Folder { ahead, restart: Restart(Box::new(restart)) })
             }
         };
         Ok(Self { images, sampler, source })
@@ -206,7 +206,7 @@ impl Feed {
 
     /// Goes back, so that the next batch is that of the earlier step `step`.
     pub(super) fn rewind(&mut self, step: u64) {
-        if let Source::Folder { ahead, restart } = &mut self.source {
+        if let ImageSource::Folder { ahead, restart } = &mut self.source {
             *ahead = restart.0(step);
         }
     }
@@ -215,11 +215,11 @@ impl Feed {
     pub(super) fn batch(&mut self, step: u64) -> Result<(Vec<Pick>, Vec<u8>)> {
         let picks = self.sampler.batch(step);
         let pixels = match &mut self.source {
-            Source::Device => Vec::new(),
-            Source::Memory(set) => {
+            ImageSource::Device => Vec::new(),
+            ImageSource::Memory(set) => {
                 picks.iter().flat_map(|pick| set.image(pick.index as usize)).copied().collect()
             }
-            Source::Folder { ahead, .. } => ahead
+            ImageSource::Folder { ahead, .. } => ahead
                 .next()
                 .unwrap_or_else(|| Err(Error::Shape(format!("no batch for step {step}"))))?,
         };

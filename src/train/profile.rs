@@ -8,6 +8,7 @@ use crate::{
         trace::{self, Slice},
     },
     run::{Clock, Dispatched, Gpu, Recording},
+    words::percent,
 };
 use serde_json::json;
 use std::{collections::BTreeMap, path::PathBuf};
@@ -121,7 +122,7 @@ fn summary(recording: &Recording, steps: u64) -> String {
             k.name.clone(),
             format!("{:.1}", counts[k.name.as_str()] as f64 / steps.max(1) as f64),
             format!("{:.2}", per_step(k.seconds)),
-            format!("{:.1} %", 100.0 * k.seconds / busy.max(f64::MIN_POSITIVE)),
+            percent(100.0 * k.seconds / busy.max(f64::MIN_POSITIVE)),
             if flops > 0 { format!("{:.1}", rate(flops, k.seconds)) } else { String::new() },
             format!("{:.1}", rate(k.bytes, k.seconds)),
         ]);
@@ -131,10 +132,10 @@ fn summary(recording: &Recording, steps: u64) -> String {
         Clock::SubmitToIdle => "host's clock, each dispatch alone",
     };
     format!(
-        "{table}{:.1} ms a step, of which the GPU computes {:.1} ms: busy {:.1} % ({clock})",
+        "{table}{:.1} ms a step, of which the GPU computes {:.1} ms: busy {} ({clock})",
         per_step(recording.seconds),
         per_step(busy),
-        100.0 * busy / recording.seconds.max(f64::MIN_POSITIVE)
+        percent(100.0 * busy / recording.seconds.max(f64::MIN_POSITIVE))
     )
 }
 

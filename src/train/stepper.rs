@@ -13,6 +13,7 @@ use crate::{
     report::{Event, Sink, Started, Step},
     run::{Gpu, Program},
     step::{Losses, RunEntries, TrainingStep},
+    words::mebibytes,
 };
 use std::time::Instant;
 
@@ -178,8 +179,7 @@ impl<'a, S: TrainingStep> Stepper<'a, S> {
 /// Lines that tell the user what is about to run.
 fn plan_lines(graph: &Graph, program: &Program, cut: &Cut) -> Vec<String> {
     let memory = program.memory();
-    let [shared, unshared, kept] =
-        [memory.shared, memory.unshared, memory.kept].map(|bytes| bytes / (1 << 20));
+    let [shared, unshared, kept] = [memory.shared, memory.unshared, memory.kept].map(mebibytes);
     vec![
         format!(
             "{}: {} parameters, {:.1} million multiply-adds an image",
@@ -188,8 +188,8 @@ fn plan_lines(graph: &Graph, program: &Program, cut: &Cut) -> Vec<String> {
             graph.macs() as f64 / 1e6
         ),
         format!(
-            "{} dispatches a step; {shared} MiB for activations ({unshared} without sharing), \
-             {kept} MiB kept; {}",
+            "{} dispatches a step; {shared:.0} MiB for activations ({unshared:.0} without sharing), \
+             {kept:.0} MiB kept; {}",
             program.dispatches(),
             cut.describe()
         ),

@@ -132,9 +132,7 @@ impl Run<'_> {
                     sink.event(&Event::Checkpoint(self.folder.checkpoint()))?;
                 }
                 if matches!(error, Error::Interrupted) {
-                    let (outcome, seconds) = (Outcome::Interrupted, stepper.seconds());
-                    let files = vec![self.folder.checkpoint()];
-                    sink.event(&Event::Finished(Finished { outcome, step, seconds, files }))?;
+                    self.interrupted(step, stepper.seconds(), sink)?;
                 }
                 return Err(error);
             }
@@ -176,15 +174,18 @@ impl Run<'_> {
                 stepper.goes_on(done);
             }
             if stopped {
-                let seconds = stepper.seconds();
-                let files = vec![self.folder.checkpoint()];
-                let outcome = Outcome::Interrupted;
-                sink.event(&Event::Finished(Finished { outcome, step: done, seconds, files }))?;
+                self.interrupted(done, stepper.seconds(), sink)?;
                 return Err(Error::Interrupted);
             }
         }
         self.folder.save(gpu, &self.net, steps, &self.identity(), &cut)?;
         let (epochs, seconds) = (stepper.epoch(steps), stepper.seconds());
         Ok(Attempt::Done(Trained { steps, epochs, seconds }))
+    }
+
+    /// Tells that the run ends after `step` with its checkpoint.
+    fn interrupted(&self, step: u64, seconds: f64, sink: &mut dyn Sink) -> Result<()> {
+        let (outcome, files) = (Outcome::Interrupted, vec![self.folder.checkpoint()]);
+        sink.event(&Event::Finished(Finished { outcome, step, seconds, files }))
     }
 }

@@ -40,7 +40,7 @@ pub struct TuningEntry {
 
 /// The file's contents.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-struct Table {
+struct TuningFile {
     format: String,
     /// Name, backend and driver of the adapter.
     adapter: String,
@@ -51,7 +51,7 @@ struct Table {
 #[derive(Clone, Debug, Default)]
 pub struct Store {
     path: Option<PathBuf>,
-    table: Table,
+    table: TuningFile,
 }
 
 impl Store {
@@ -67,7 +67,11 @@ impl Store {
             Ok(found) => (found, None),
             Err(what) => (None, Some(format!("{} is not used: {what}", path.display()))),
         };
-        let empty = || Table { format: FORMAT.into(), adapter: adapter.into(), ..Table::default() };
+        let empty = || TuningFile {
+            format: FORMAT.into(),
+            adapter: adapter.into(),
+            ..TuningFile::default()
+        };
         (Self { path: Some(path), table: found.unwrap_or_else(empty) }, problem)
     }
 
@@ -117,7 +121,7 @@ impl Store {
 }
 
 /// Reads the file's table; `None` if the file does not exist.
-fn load(path: &Path, adapter: &str) -> std::result::Result<Option<Table>, String> {
+fn load(path: &Path, adapter: &str) -> std::result::Result<Option<TuningFile>, String> {
     let text = match fs::read_to_string(path) {
         Ok(text) => text,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -128,7 +132,7 @@ fn load(path: &Path, adapter: &str) -> std::result::Result<Option<Table>, String
     if value["format"] != FORMAT {
         return Err("another version of nf-gpu wrote it".into());
     }
-    let table: Table = serde_json::from_value(value).map_err(|e| e.to_string())?;
+    let table: TuningFile = serde_json::from_value(value).map_err(|e| e.to_string())?;
     if table.adapter != adapter {
         return Err(format!("it is about {}", table.adapter));
     }

@@ -23,11 +23,11 @@ pub(super) fn specs(CaseSettings { batch, half, .. }: CaseSettings) -> Result<Ve
     let published = Conv2d::forward(Nhwc::new(16, 32, 32, 64), 64, Window::square(3, 1, 1))?;
     for dtype in [Dtype::F32, Dtype::F16] {
         let conv = Conv2d { dtype, ..published };
-        layers.push(Layer { conv, largest: Form::F4, fused: false, of: Vec::new() });
+        layers.push(TimedLayer { conv, largest: Form::F4, fused: false, of: Vec::new() });
     }
     // As in MobileNets, bound by memory.
     let depthwise = Conv2d { groups: 64, ..published };
-    layers.push(Layer { conv: depthwise, largest: Form::F4, fused: true, of: Vec::new() });
+    layers.push(TimedLayer { conv: depthwise, largest: Form::F4, fused: true, of: Vec::new() });
     let base = models::base("resnet18", 10, None)?;
     add(&mut layers, &base, batch, Dtype::F32, true)?;
     for generator in ["ConvL", "ConvS", "UNetL", "UNetS", "DeConvS"] {
@@ -44,7 +44,7 @@ pub(super) fn specs(CaseSettings { batch, half, .. }: CaseSettings) -> Result<Ve
     Ok(specs)
 }
 
-struct Layer {
+struct TimedLayer {
     conv: Conv2d,
     /// The largest of Winograd's forms in the forward pass.
     largest: Form,
@@ -55,7 +55,7 @@ struct Layer {
 
 /// Adds the layers of a network, those of one shape together.
 fn add(
-    layers: &mut Vec<Layer>,
+    layers: &mut Vec<TimedLayer>,
     graph: &Graph,
     batch: u32,
     dtype: Dtype,
@@ -74,7 +74,7 @@ fn add(
         let conv = Conv2d { dtype, ..conv };
         let place = layers.iter().position(|l| l.conv == conv && l.fused == fused);
         let place = place.unwrap_or_else(|| {
-            layers.push(Layer { conv, largest, fused, of: Vec::new() });
+            layers.push(TimedLayer { conv, largest, fused, of: Vec::new() });
             layers.len() - 1
         });
         layers[place].largest = layers[place].largest.min(largest);
@@ -87,7 +87,7 @@ fn add(
     Ok(())
 }
 
-impl Layer {
+impl TimedLayer {
     fn specs(&self, specs: &mut Vec<Spec>) -> Result<()> {
         let (conv, back) = (self.conv, self.conv.grad_input());
         let (forward, backward) = if self.fused {
@@ -192,7 +192,7 @@ mod tests {
         let mut layers = Vec::new();
         add(&mut layers, &graph, batch, Dtype::F32, false).unwrap();
         let (mut real, mut computed) = (0.0, 0.0);
-        for Layer { conv, of, .. } in layers {
+        for TimedLayer { conv, of, .. } in layers {
             let conv = if gradient { conv.grad_input() } else { conv };
             let plan = conv::conv2d::plan(conv, Epilogue::default()).unwrap();
             let DispatchGrid::Tiles(extent) = plan.grid else { panic!("no tiles") };
@@ -219,7 +219,7 @@ mod tests {
             for batch in [32, 256] {
                 let mut layers = Vec::new();
                 add(&mut layers, graph, batch, Dtype::F32, false).unwrap();
-                for Layer { conv, .. } in layers {
+                for TimedLayer { conv, .. } in layers {
                     let plan = conv::conv2d_grad_weight::plan(conv).unwrap();
                     let DispatchGrid::Tiles(extent) = plan.grid else { panic!("no tiles") };
                     let variant = on_hardware(&plan);

@@ -136,11 +136,11 @@ impl Repeated for GeneratorStep {
 }
 
 /// Kept buffers of random values in [-1, 1], one for each part of a batch of colour images.
-struct Random {
+struct RandomImages {
     parts: Vec<NodeValue>,
 }
 
-impl Random {
+impl RandomImages {
     fn new(tape: &mut Tape, side: u32, cut: &Cut) -> Self {
         let mut part = |&n: &u32| {
             let shape = Nhwc::new(n, side, side, 3);
@@ -175,7 +175,7 @@ impl Alone {
         fit(gpu, batch, 1, &[(&graph, 1)], Together::default(), |cut| {
             let mut tape = Tape::new();
             let (images, upstream) =
-                (Random::new(&mut tape, SIDE, cut), Random::new(&mut tape, SIDE, cut));
+                (RandomImages::new(&mut tape, SIDE, cut), RandomImages::new(&mut tape, SIDE, cut));
             let gradients = tape.import("gradients", &net.gradients);
             let mut compiler = net.compiler(gpu, &mut tape)?;
             let outputs = compiler.forward_parts(&mut tape, &images.parts)?;
@@ -204,7 +204,7 @@ impl Alone {
         net.injector(gpu, 1, None)?.run(gpu, &[0])?;
         fit(gpu, batch, 1, &[(&graph, 1)], Together::default(), |cut| {
             let mut tape = Tape::new();
-            let images = Random::new(&mut tape, side, cut);
+            let images = RandomImages::new(&mut tape, side, cut);
             let head = LossHead::new(&mut tape, 1, Loss::Labels);
             let mut labels: Vec<(BufferId, u32)> = Vec::new();
             for x in &images.parts {

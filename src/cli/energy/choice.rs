@@ -76,7 +76,7 @@ fn table(choice: &Choice, files: bool) -> Table {
             words::rate(c.ber),
             c.faults.clone().unwrap_or_default(),
             c.generator.clone().unwrap_or_else(|| "none".into()),
-            format!("{:.2} %", c.accuracy),
+            accuracy(c),
             interval(c),
             format!("{:.4}", c.energy),
         ];
@@ -99,7 +99,7 @@ fn verdict(choice: &Choice, minimum: f64) -> String {
     let at = |at: Option<usize>| at.map(|at| &choice.candidates[at]);
     let Some(chosen) = at(choice.chosen) else {
         let best = at(choice.most_accurate).map_or("nothing was measured".into(), |c| {
-            format!("the most accurate is {}, {:.2} %", name(c), c.accuracy)
+            format!("the most accurate is {}, {}", name(c), accuracy(c))
         });
         return format!("No measured point reaches {minimum} %: {best}.\n");
     };
@@ -131,12 +131,17 @@ fn name(c: &Candidate) -> String {
     format!("{} Vmin (BER {}), {generator}", short(c.voltage), words::rate(c.ber))
 }
 
+/// Two decimals, because near points are compared.
+fn accuracy(c: &Candidate) -> String {
+    words::percent_to(c.accuracy, 2)
+}
+
 fn line(c: &Candidate) -> String {
     let energy = match saving::in_words(100.0 * (1.0 - c.energy)).as_str() {
         "the same" => "the energy of the nominal voltage".into(),
         saved => format!("{saved} energy"),
     };
-    format!("{}: {:.2} %, {energy}", name(c), c.accuracy)
+    format!("{}: {}, {energy}", name(c), accuracy(c))
 }
 
 /// Explains which operating points and rates the table lacks.

@@ -78,7 +78,7 @@ pub(super) fn answer(as_json: bool) -> Result<Answer> {
 
 /// The energy saved per access, in words.
 fn percent_of(energy_per_access: f64) -> String {
-    format!("{:.3} % less", 100.0 * (1.0 - energy_per_access))
+    format!("{} less", words::percent_to(100.0 * (1.0 - energy_per_access), 3))
 }
 
 /// Our number, followed by the printed one where they differ.

@@ -10,6 +10,7 @@ use crate::{
     fault::{Faults, PAPER_SEEDS},
     run::Gpu,
     train::{FaultArgs, Generator},
+    words::percent,
 };
 use serde_json::{Value, json};
 
@@ -58,7 +59,7 @@ pub(super) fn measure(
             }
         };
         let gpu = lent.gpu()?;
-        let subject = Subject { behind, labels: &set.labels, images: [&float, &int8] };
+        let subject = InTwoWays { behind, labels: &set.labels, images: [&float, &int8] };
         accuracies.push(subject.under(gpu, None)?);
         if let Some(faults) = faults {
             accuracies.push(subject.under(gpu, Some(faults))?);
@@ -89,13 +90,13 @@ fn faults(generator: &Generator, behind: &Behind) -> Result<Option<(Faults, Vec<
 }
 
 /// A classifier and images that the generator made of the same ones in two ways: in float and in int8.
-struct Subject<'a> {
+struct InTwoWays<'a> {
     behind: &'a Behind,
     labels: &'a [u16],
     images: [&'a [f32]; 2],
 }
 
-impl Subject<'_> {
+impl InTwoWays<'_> {
     /// Accuracies without faults, or their mean under the maps of some seeds.
     fn under(&self, gpu: &Gpu, faults: Option<(Faults, Vec<u64>, String)>) -> Result<Accuracy> {
         let maps: Vec<Option<(&Faults, u64)>> = match &faults {
@@ -139,7 +140,8 @@ impl Int8Cost {
                 }
                 Some((words, _)) => format!("under {words}"),
             };
-            text += &format!("accuracy {under}: {float:.1} % in float, {int8:.1} % in int8\n");
+            let [float, int8] = [*float, *int8].map(percent);
+            text += &format!("accuracy {under}: {float} in float, {int8} in int8\n");
         }
         text
     }

@@ -12,7 +12,7 @@ const TRIES: u32 = 10;
 /// (area uniform, ratio uniform in its logarithm), then the largest centred area whose ratio is
 /// allowed. The same seed gives the same area.
 pub(super) fn random_area(height: u32, width: u32, seed: u64) -> CropArea {
-    let mut random = Random(seed);
+    let mut random = SplitMix64(seed);
     let (h, w) = (f64::from(height), f64::from(width));
     for _ in 0..TRIES {
         let area = h * w * random.between(SCALE.0, SCALE.1);
@@ -39,9 +39,9 @@ pub(super) fn random_area(height: u32, width: u32, seed: u64) -> CropArea {
 }
 
 /// `SplitMix64` (Steele, Lea, Flood 2014): enough for crops, and the same in every version.
-struct Random(u64);
+struct SplitMix64(u64);
 
-impl Random {
+impl SplitMix64 {
     fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -67,7 +67,7 @@ mod tests {
     #[test]
     fn the_generator_is_splitmix64() {
         // The first outputs for seed 1234567, as Vigna's C code prints them.
-        let mut random = Random(1_234_567);
+        let mut random = SplitMix64(1_234_567);
         assert_eq!(random.next(), 6_457_827_717_110_365_317);
         assert_eq!(random.next(), 3_203_168_211_198_807_973);
     }

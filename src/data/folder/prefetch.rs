@@ -31,7 +31,7 @@ impl std::fmt::Debug for Prefetcher {
 }
 
 struct Shared {
-    state: Mutex<State>,
+    state: Mutex<QueueState>,
     /// Notified when a batch is ready, there are no more, or a worker has panicked.
     ready: Condvar,
     /// Notified when there is room for another batch, or no more batches are wanted.
@@ -40,7 +40,7 @@ struct Shared {
     depth: u64,
 }
 
-struct State {
+struct QueueState {
     batches: Box<dyn Iterator<Item = CropBatch> + Send>,
     /// Number of the batch that a worker takes next.
     next: u64,
@@ -63,7 +63,7 @@ impl Prefetcher {
         depth: usize,
         batches: impl Iterator<Item = CropBatch> + Send + 'static,
     ) -> Self {
-        let state = State {
+        let state = QueueState {
             batches: Box::new(batches),
             next: 0,
             wanted: 0,
@@ -131,7 +131,7 @@ impl Drop for Prefetcher {
 }
 
 impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, QueueState> {
         // A panic under the lock can only come from the user's iterator; the state is whole.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -182,7 +182,7 @@ impl Shared {
     }
 }
 
-fn wait<'a>(told: &Condvar, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+fn wait<'a>(told: &Condvar, state: MutexGuard<'a, QueueState>) -> MutexGuard<'a, QueueState> {
     told.wait(state).unwrap_or_else(PoisonError::into_inner)
 }
 

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// What stands in front of the base network: a generator or nothing.
-struct Front {
+struct InFront {
     generator: Option<Cost>,
     /// Distinguishes two generators of the same name.
     file_sha256: String,
@@ -43,7 +43,7 @@ pub(super) struct Search<'a> {
     minimum: f64,
     base: Cost,
     /// The first entry stands for "no generator".
-    fronts: Vec<Front>,
+    fronts: Vec<InFront>,
     measured: Vec<Measured<'a>>,
     unknown_rates: Vec<f64>,
     partial_rates: Vec<f64>,
@@ -56,7 +56,7 @@ impl<'a> Search<'a> {
         minimum: f64,
         base: Cost,
     ) -> Self {
-        let none = Front { generator: None, file_sha256: String::new(), file: None };
+        let none = InFront { generator: None, file_sha256: String::new(), file: None };
         Self {
             points,
             at,
@@ -74,7 +74,7 @@ impl<'a> Search<'a> {
         let front = match &evaluation.generator {
             None => None,
             Some(g) => {
-                let known = |f: &Front| f.generator.is_some() && f.file_sha256 == g.file_sha256;
+                let known = |f: &InFront| f.generator.is_some() && f.file_sha256 == g.file_sha256;
                 Some(match self.fronts.iter().position(known) {
                     Some(at) => at,
                     None => self.front(&g.name, &g.file_sha256, side, file)?,
@@ -122,7 +122,7 @@ impl<'a> Search<'a> {
     fn front(&mut self, name: &str, sha256: &str, side: u32, file: &str) -> Result<usize> {
         let generator = Some(Cost::of(&models::generator(name, [3, side, side])?));
         let (file_sha256, file) = (sha256.to_owned(), Some(file.to_owned()));
-        self.fronts.push(Front { generator, file_sha256, file });
+        self.fronts.push(InFront { generator, file_sha256, file });
         Ok(self.fronts.len() - 1)
     }
 

@@ -24,13 +24,13 @@ pub struct Layout {
     pub sha256: String,
     /// Rows and cells of a row, as far as the file gives them.
     pub(super) size: Size,
-    layers: Vec<Base>,
+    layers: Vec<LayerBase>,
 }
 
 /// Where a layer begins.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Base {
+struct LayerBase {
     /// Name of its weights; `.weight` may be left out.
     layer: String,
     /// Byte of the memory that holds its first weight.
@@ -43,7 +43,7 @@ struct File {
     rows: Option<u64>,
     columns: Option<u64>,
     #[serde(default)]
-    layer: Vec<Base>,
+    layer: Vec<LayerBase>,
 }
 
 /// A layer of the network that is to be placed.
@@ -66,7 +66,7 @@ impl Layout {
         if file.layer.is_empty() && file.rows.or(file.columns).is_none() {
             return Err(wrong("it says nothing".into()));
         }
-        for Base { layer, address } in &file.layer {
+        for LayerBase { layer, address } in &file.layer {
             if !address.is_multiple_of(4) || *address >= MOST_BYTES {
                 let what = format!("the address of {layer}, {address}, is no word's");
                 let hint =
@@ -96,7 +96,7 @@ impl Layout {
         let names: Vec<String> = network.iter().map(|layer| short(layer.name)).collect();
         let mut places: Vec<Option<Place>> = vec![None; network.len()];
         let mut ranges = Vec::new();
-        for Base { layer, address } in &self.layers {
+        for LayerBase { layer, address } in &self.layers {
             let Some(at) = names.iter().position(|name| *name == short(layer)) else {
                 let near = closest(&short(layer), &names);
                 let near = near.map_or(String::new(), |near| format!("did you mean {near}? "));

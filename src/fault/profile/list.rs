@@ -13,17 +13,17 @@ const MOST_CELLS: u64 = 1 << 30;
 
 /// Names that columns may have, as [`plain`] makes them, by role. An address is the row of a memory with one
 /// word per row; a bit is the column in it.
-const ROLES: [(Role, &str); 3] = [
+const ROLES: [(ColumnRole, &str); 3] = [
     (
-        Role::Row,
+        ColumnRole::Row,
         "row address addr word wordline wl wordaddress wordaddr rowaddress rowaddr rowindex",
     ),
     (
-        Role::Column,
+        ColumnRole::Column,
         "column col bit cell bitline bl columnaddress columnaddr coladdress coladdr columnindex colindex \
          bitindex",
     ),
-    (Role::Value, "value stuckat stuck stuckvalue stuckatvalue reads val"),
+    (ColumnRole::Value, "value stuckat stuck stuckvalue stuckatvalue reads val"),
 ];
 
 /// A name in lower case, without the separators that people write between its parts.
@@ -32,7 +32,7 @@ fn plain(word: &str) -> String {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Role {
+enum ColumnRole {
     Row,
     Column,
     Value,
@@ -81,7 +81,8 @@ impl Columns {
             if plain.is_empty() {
                 continue;
             }
-            let is_it = |(_, names): &&(Role, &str)| names.split(' ').any(|name| name == plain);
+            let is_it =
+                |(_, names): &&(ColumnRole, &str)| names.split(' ').any(|name| name == plain);
             let Some((role, _)) = ROLES.iter().find(is_it) else {
                 return wrong(format!(
                     "names a column {name:?}, which says nothing known of a cell"
@@ -104,7 +105,7 @@ impl Columns {
 
 /// A cell of the list.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Cell {
+struct ListedCell {
     row: u32,
     column: u32,
     line: usize,
@@ -143,7 +144,7 @@ pub(super) fn read(
         || Matrix { rows: rows as usize, row_bytes, bytes: vec![0; rows as usize * row_bytes] };
     let (mut ones, mut zeros) = (blank(), blank());
     let rows_of = cells.iter().map(|cell| cell.row).collect();
-    for Cell { row, column, reads, .. } in cells {
+    for ListedCell { row, column, reads, .. } in cells {
         let (at, bit) = (row as usize * row_bytes + column as usize / 8, 1 << (column % 8));
         let stuck = |at_this: bool| reads.is_none_or(|reads| reads == at_this);
         if stuck(true) {
@@ -172,7 +173,7 @@ fn cell(
     (line, text): (usize, &str),
     lines: &Lines<'_>,
     columns: Columns,
-) -> Result<Cell> {
+) -> Result<ListedCell> {
     let wrong = |what: String, hint: &str| Error::format(file, format!("line {line} {what}"), hint);
     let fields: Vec<&str> = lines.separator.split(text).collect();
     if fields.len() != columns.count {
@@ -198,7 +199,7 @@ fn cell(
             )
         })
     };
-    Ok(Cell {
+    Ok(ListedCell {
         row: coordinate(columns.row, "row")?,
         column: coordinate(columns.column, "column")?,
         line,
@@ -207,8 +208,9 @@ fn cell(
 }
 
 /// Number of rows, and of cells in a row.
-fn extent(file: &Path, cells: &[Cell], said: Size) -> Result<(u64, u64)> {
-    let end = |of: fn(&Cell) -> u32| cells.iter().map(|c| u64::from(of(c)) + 1).max().unwrap_or(0);
+fn extent(file: &Path, cells: &[ListedCell], said: Size) -> Result<(u64, u64)> {
+    let end =
+        |of: fn(&ListedCell) -> u32| cells.iter().map(|c| u64::from(of(c)) + 1).max().unwrap_or(0);
     let columns = said.columns.unwrap_or(end(|c| c.column).next_power_of_two().max(8));
     let rows = said.rows.unwrap_or_else(|| {
         // Four rows of 8 cells make a whole word, or two rows of 16.

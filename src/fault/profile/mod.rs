@@ -157,9 +157,9 @@ struct Found {
 /// Like [`load_map`], for a memory of the `wanted` size.
 fn read<P: AsRef<Path>>(files: &[P], mapping: Option<Mapping>, wanted: Size) -> Result<Found> {
     let files: Vec<&Path> = files.iter().map(AsRef::as_ref).collect();
-    let forms: Vec<Form> = files.iter().map(|file| Form::of(file)).collect();
+    let forms: Vec<MapForm> = files.iter().map(|file| MapForm::of(file)).collect();
     let (pair, named, size_assumed, byte_addresses) = match files[..] {
-        [file] if forms[0] != Form::Tensors => {
+        [file] if forms[0] != MapForm::Tensors => {
             let Cells { ones, zeros, size_assumed, byte_addresses } =
                 cells(file, forms[0], wanted)?;
             match zeros {
@@ -174,7 +174,7 @@ fn read<P: AsRef<Path>>(files: &[P], mapping: Option<Mapping>, wanted: Size) -> 
             let (pair, named) = stuck(file)?;
             (pair, named, false, None)
         }
-        [ones, zeros] if !forms.contains(&Form::Tensors) => {
+        [ones, zeros] if !forms.contains(&MapForm::Tensors) => {
             let [a, b] = [cells(ones, forms[0], wanted)?, cells(zeros, forms[1], wanted)?];
             if a.zeros.is_some() || b.zeros.is_some() {
                 let what = "a list says what each cell reads";
@@ -215,7 +215,7 @@ fn has_extension(file: &Path, names: &[&str]) -> bool {
 
 /// The format of a file of a map.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Form {
+enum MapForm {
     /// Safetensors, or a file that will be refused because it is none.
     Tensors,
     /// NumPy's `.npy`.
@@ -223,7 +223,7 @@ enum Form {
     Text,
 }
 
-impl Form {
+impl MapForm {
     /// Recognises a file by a known extension, or else by its content: testers name their lists as they like.
     fn of(file: &Path) -> Self {
         match () {
@@ -252,10 +252,10 @@ impl Form {
 }
 
 /// The cells of a text or `.npy` file.
-fn cells(file: &Path, form: Form, wanted: Size) -> Result<Cells> {
+fn cells(file: &Path, form: MapForm, wanted: Size) -> Result<Cells> {
     match form {
-        Form::Text => text::read(file, wanted),
-        Form::Array | Form::Tensors => Ok(Cells::of(array(file)?, None)),
+        MapForm::Text => text::read(file, wanted),
+        MapForm::Array | MapForm::Tensors => Ok(Cells::of(array(file)?, None)),
     }
 }
 

@@ -82,7 +82,7 @@ pub fn shift(dy: i32, dx: i32, flip: bool) -> u32 {
 /// One pick: an image that is scaled and moved, then shifted by `dy` and `dx` as a crop window, then mirrored
 /// or not.
 #[derive(Clone, Copy, Debug)]
-struct Pick {
+struct PickedImage {
     image: u32,
     dy: i32,
     dx: i32,
@@ -91,7 +91,7 @@ struct Pick {
 }
 
 /// One plane `[h][w]` of an image, cropped from its zero-padded form and then mirrored.
-fn crop(plane: &[u8], w: usize, pick: Pick) -> Vec<u8> {
+fn crop(plane: &[u8], w: usize, pick: PickedImage) -> Vec<u8> {
     let h = plane.len() / w;
     let (down, right, scale) = pick.motion;
     // The inverse scale as a pick holds it, in steps of 2^-16. Coordinates are those of the pixels' centres.
@@ -121,7 +121,7 @@ fn case(
     [h, w, c]: [usize; 3],
     first: u32,
     count: u32,
-    picks: &[Pick],
+    picks: &[PickedImage],
     random: &mut Random,
 ) -> Result<Case> {
     let (plane, lanes) = (h * w, c.next_multiple_of(4));
@@ -169,8 +169,8 @@ fn case(
 
 fn cases() -> Result<Vec<Case>> {
     let mut random = Random::new(14);
-    let pick = |image, dy, dx, flip| Pick { image, dy, dx, flip, motion: (0, 0, 1.0) };
-    let moved = |motion, pick| Pick { motion, ..pick };
+    let pick = |image, dy, dx, flip| PickedImage { image, dy, dx, flip, motion: (0, 0, 1.0) };
+    let moved = |motion, pick| PickedImage { motion, ..pick };
     let plain = [pick(0, 0, 0, false)];
     let odd = [
         pick(9, 0, 0, false), // past the shard, which ends at 9
@@ -185,7 +185,7 @@ fn cases() -> Result<Vec<Case>> {
         moved((-1, 2, 0.65), pick(7, 1, 2, true)),
         moved((700, -900, 0.125), pick(8, 0, 0, false)),
     ];
-    let cifar: Vec<Pick> = (0..3)
+    let cifar: Vec<PickedImage> = (0..3)
         .map(|image| {
             let mut shift = || random.below(9) as i32 - 4;
             let motion = (shift() * 2, shift() * 2, 0.65 + 0.3 * f64::from(image));
@@ -210,9 +210,9 @@ fn random(random: &mut Random) -> Result<Case> {
         // A few picks lie outside the shard.
         let image = (first + random.below(count + 2)).saturating_sub(1);
         let scale = random.of(&[1.0, 1.0, 0.65, 1.35, 0.125]);
-        Pick { image, dy, dx, flip: random.flag(), motion: (down, right, scale) }
+        PickedImage { image, dy, dx, flip: random.flag(), motion: (down, right, scale) }
     };
-    let picks: Vec<Pick> = (0..random.length(17)).map(|_| pick(random)).collect();
+    let picks: Vec<PickedImage> = (0..random.length(17)).map(|_| pick(random)).collect();
     let c = random.of(&[1, 2, 3, 3, 4, 5, 9]);
     case([h as usize, w as usize, c], first, count, &picks, random)
 }

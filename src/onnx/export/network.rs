@@ -26,7 +26,7 @@ pub(super) struct Nodes<'a> {
 
 /// A value: its name, and whether it is `[N, C]` instead of `[N, C, H, W]`.
 #[derive(Clone)]
-struct Value {
+struct OnnxValue {
     name: String,
     flat: bool,
 }
@@ -99,7 +99,7 @@ impl<'a> Nodes<'a> {
         x: &str,
     ) -> Result<String> {
         let parameters = self.parameters(graph, weights, bits)?;
-        let mut values = vec![Value { name: x.to_owned(), flat: false }];
+        let mut values = vec![OnnxValue { name: x.to_owned(), flat: false }];
         for node in 1..graph.nodes.len() {
             let value = self.node(graph, node, &values, &parameters)?;
             values.push(value);
@@ -136,15 +136,15 @@ impl<'a> Nodes<'a> {
         &mut self,
         graph: &Graph,
         id: NodeId,
-        values: &[Value],
+        values: &[OnnxValue],
         parameters: &[String],
-    ) -> Result<Value> {
+    ) -> Result<OnnxValue> {
         let node = &graph.nodes[id];
         let [c, h, w] = node.chw;
         let from = node.inputs.first().copied().unwrap_or(0);
         let x = &values[from];
         // These work on every element or channel alike.
-        let same = |name: String| Value { name, flat: x.flat };
+        let same = |name: String| OnnxValue { name, flat: x.flat };
         let any_shape = match &node.op {
             Op::Relu => Some(self.push("Relu", &[&x.name], &[])),
             Op::Tanh => Some(self.push("Tanh", &[&x.name], &[])),
@@ -173,7 +173,7 @@ impl<'a> Nodes<'a> {
             inputs.extend(layer.bias.map(|bias| &parameters[bias][..]));
             let stored = i64::from(layer.order == Order::OutIn);
             let name = self.push("Gemm", &inputs, &[("transB", AttributeValue::Int(stored))]);
-            return Ok(Value { name, flat: true });
+            return Ok(OnnxValue { name, flat: true });
         }
         let inputs: Vec<String> = node
             .inputs
@@ -258,11 +258,11 @@ impl<'a> Nodes<'a> {
             }
             op => return Err(Error::Shape(format!("{op:?} as a node {c}x{h}x{w}"))),
         };
-        Ok(Value { name, flat: false })
+        Ok(OnnxValue { name, flat: false })
     }
 
     /// The name of a value as `[N, C, H, W]`.
-    fn image(&mut self, value: &Value, chw: [u32; 3]) -> String {
+    fn image(&mut self, value: &OnnxValue, chw: [u32; 3]) -> String {
         if value.flat { self.reshaped(&value.name, chw) } else { value.name.clone() }
     }
 

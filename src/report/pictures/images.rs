@@ -152,7 +152,7 @@ fn grid(examples: &[Example<'_>]) -> Result<Canvas> {
         same_size(first, example.original)?;
         same_size(first, example.transformed)?;
     }
-    let layout = Layout::new(first, examples.len());
+    let layout = PictureLayout::new(first, examples.len());
     let pairs: Vec<_> = examples.iter().map(|e| (e.original, e.transformed)).collect();
     let factor = amplification(&pairs);
     let size = (int(layout.width)?, int(layout.height)?);
@@ -170,7 +170,7 @@ fn grid(examples: &[Example<'_>]) -> Result<Canvas> {
 }
 
 /// Positions and distances in pixels.
-struct Layout {
+struct PictureLayout {
     /// Enlargement of an image.
     scale: usize,
     /// Distance from column to column.
@@ -183,7 +183,7 @@ struct Layout {
     height: usize,
 }
 
-impl Layout {
+impl PictureLayout {
     fn new(image: Image<'_>, examples: usize) -> Self {
         let scale = (SIDE / image.width.max(image.height)).max(1);
         let (step_x, step_y) = (image.width * scale + GAP, image.height * scale + GAP);
@@ -301,7 +301,7 @@ mod tests {
         let path = folder.path().join("images.png");
         save_grid(&path, &examples).unwrap();
         let png = image::open(&path).unwrap().into_rgb8();
-        let layout = Layout::new(examples[0].original, 12);
+        let layout = PictureLayout::new(examples[0].original, 12);
         assert_eq!(png.dimensions(), (layout.width as u32, layout.height as u32));
         let factor = 10;
         for i in [0, 11] {

@@ -30,6 +30,13 @@ pub enum Verbosity {
     Quiet,
 }
 
+impl Verbosity {
+    /// What the flag `--quiet` means.
+    pub fn of_flag(quiet: bool) -> Self {
+        if quiet { Self::Quiet } else { Self::Normal }
+    }
+}
+
 /// Shows on stderr what a run does; stdout is for results.
 ///
 /// A closed stderr must not stop a run, so errors of writing are ignored.
@@ -185,7 +192,7 @@ fn evaluation(e: &Evaluated) -> String {
     ];
     for (name, value) in values {
         if let Some(value) = value {
-            text += &format!("  {name} {value:.1} %");
+            text += &format!("  {name} {}", words::percent(value));
         }
     }
     text

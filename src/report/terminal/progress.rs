@@ -1,6 +1,9 @@
 //! Shows the progress of a long command: a bar on a terminal, elsewhere a line every ten seconds.
 
-use crate::{report::terminal, words::duration};
+use crate::{
+    report::terminal,
+    words::{bytes, duration},
+};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::{
     cell::RefCell,
@@ -196,13 +199,10 @@ impl Pace {
     /// The time left comes first, because a line that is too long loses its end.
     fn message(&self, now: Instant) -> String {
         let left = self.left(now).map(|left| format!("{} left", duration(left)));
-        let megabytes = |bytes: u64| format!("{:.1}", bytes as f64 / 1e6);
         let count = match (self.unit, self.total) {
             (Unit::Seconds, _) => None,
-            (Unit::Bytes, Some(all)) => {
-                Some(format!("{} of {} MB", megabytes(self.done), megabytes(all)))
-            }
-            (Unit::Bytes, None) => Some(format!("{} MB", megabytes(self.done))),
+            (Unit::Bytes, Some(all)) => Some(format!("{} of {}", bytes(self.done), bytes(all))),
+            (Unit::Bytes, None) => Some(bytes(self.done)),
             (Unit::Many(name), Some(all)) => Some(format!("{} of {all} {name}", self.done)),
             (Unit::Many(name), None) => Some(format!("{} {name}", self.done)),
         };
@@ -278,7 +278,10 @@ mod tests {
         let mut pace = Pace::new(Unit::Bytes, None, begin);
         assert_eq!(pace.at(begin + EVERY, 12_300_000).unwrap(), "12.3 MB");
         pace.total = Some(24_300_000);
-        assert_eq!(pace.at(begin + 2 * EVERY, 18_300_000).unwrap(), "10 s left, 18.3 of 24.3 MB");
+        assert_eq!(
+            pace.at(begin + 2 * EVERY, 18_300_000).unwrap(),
+            "10 s left, 18.3 MB of 24.3 MB"
+        );
         let mut pace = Pace::new(Unit::Seconds, Some(90), begin);
         assert_eq!(pace.at(begin + EVERY, 10).unwrap(), "1 min 20 s left");
         let mut nothing = Pace::new(Unit::Many("cases"), Some(9), begin);

@@ -48,20 +48,20 @@ pub fn meetings(
 
 /// A sum with the sum of its terms' absolute values and their number, for error bounds.
 #[derive(Clone, Copy, Default)]
-struct Sum {
+struct PixelSum {
     value: f64,
     size: f64,
     terms: f64,
 }
 
 /// `y = x * w` of one copy, unpadded: x `[pixels, C]`, w `[R S, C / groups, K]`.
-fn gather(conv: Conv2d, x: &[f32], w: &[f32]) -> Vec<Sum> {
+fn gather(conv: Conv2d, x: &[f32], w: &[f32]) -> Vec<PixelSum> {
     let rounded = |values: &[f32]| -> Vec<f32> {
         values.iter().map(|&v| numbers::operand(conv.dtype, v)).collect()
     };
     let (x, w) = (rounded(x), rounded(w));
     let (c, k) = (conv.x.c as usize, conv.y.c as usize);
-    let mut y = vec![Sum::default(); conv.y.pixels() as usize * k];
+    let mut y = vec![PixelSum::default(); conv.y.pixels() as usize * k];
     let (large, small) = if conv.transposed { (conv.y, conv.x) } else { (conv.x, conv.y) };
     let (rows, columns) = (c / conv.groups as usize, k / conv.groups as usize);
     meetings(large, small, conv.window, conv.dilation, |large, tap, small| {
@@ -270,7 +270,7 @@ pub fn expected(conv: Conv2d, epilogue: Epilogue, operands: &TwinOperands<'_>) -
     let TwinOperands { xs, ws, affine, residual, gates } = *operands;
     let (y_len, k) = ((conv.y.pixels() * conv.y.c) as usize, conv.y.c as usize);
     let y_copies = if conv.sum_copies { 1 } else { conv.copies as usize };
-    let mut sums = vec![Sum::default(); y_len * y_copies];
+    let mut sums = vec![PixelSum::default(); y_len * y_copies];
     for copy in 0..conv.copies as usize {
         let mut input = xs[copy % xs.len()].clone();
         if epilogue.mask_in {
@@ -285,7 +285,7 @@ pub fn expected(conv: Conv2d, epilogue: Epilogue, operands: &TwinOperands<'_>) -
             sum.terms += term.terms;
         }
     }
-    let each = |(i, sum): (usize, &Sum)| {
+    let each = |(i, sum): (usize, &PixelSum)| {
         let at = |offset: Option<u32>, or: f64| {
             offset.map_or(or, |o| f64::from(affine[o as usize + i % k]))
         };

@@ -13,7 +13,7 @@ use crate::{
         },
         words::bench::adapter,
     },
-    words::three_digits,
+    words::{mebibytes, percent_to, three_digits},
 };
 
 /// What is drawn of a point, and the law that fits it.
@@ -37,7 +37,7 @@ const DRAWN: [Drawn; 2] = [
         title: "Memory of a step",
         axis: "MiB on the device",
         unit: "MiB",
-        value: |p| p.bytes as f64 / f64::from(1 << 20),
+        value: |p| mebibytes(p.bytes),
         law: |g| g.memory,
     },
 ];
@@ -65,7 +65,8 @@ fn chart(report: &Report, drawn: &Drawn) -> Chart {
             ..XyPoint::default()
         };
         let power = (drawn.law)(g).map(|law| {
-            let within = law.off.map(|off| format!(", within {:.0} %", 100.0 * (off - 1.0)));
+            let within =
+                law.off.map(|off| format!(", within {}", percent_to(100.0 * (off - 1.0), 0)));
             format!(": power {:.2}{}", law.exponent, within.unwrap_or_default())
         });
         let label = format!("{}{}", g.quantity, power.unwrap_or_default());

@@ -19,7 +19,7 @@ use crate::{
         },
         words::bench::adapter,
     },
-    words::three_digits as rate,
+    words::{percent_to, three_digits as rate},
 };
 
 const SIZE: (f64, f64) = (960.0, 580.0);
@@ -220,7 +220,10 @@ fn kernels(frame: &Frame, cases: &[&TimedCase]) -> Markup {
         .collect();
     let mut labels = Labels::new(frame, &shown.iter().map(|s| s.1).collect::<Vec<_>>());
     let says = |c: &TimedCase| {
-        let share = c.share.map_or(String::new(), |s| format!(", {:.0} % of the roof", 100.0 * s));
+        let share = c
+            .share
+            .map(|s| format!(", {} of the roof", percent_to(100.0 * s, 0)))
+            .unwrap_or_default();
         let (gflops, gb_s) = (rate(c.gflops), rate(c.gb_s));
         format!("{} ({}), {}: {gflops} GFLOP/s, {gb_s} GB/s{share}", c.case, c.variant, c.shape)
     };

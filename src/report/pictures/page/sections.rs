@@ -23,11 +23,11 @@ use crate::report::{
 /// A section of the page.
 pub(super) struct Section {
     title: String,
-    parts: Vec<Part>,
+    parts: Vec<Piece>,
 }
 
 /// A part of a section.
-enum Part {
+enum Piece {
     /// Words, tables, pictures of images.
     Html(Markup),
     /// A chart of the page's whole width, or several beside each other, each with a name that no other has.
@@ -36,7 +36,7 @@ enum Part {
     Folded(String, Vec<Self>),
 }
 
-impl Part {
+impl Piece {
     fn chart(chart: Option<Chart>) -> Option<Self> {
         chart.map(|chart| Self::beside(vec![chart]))
     }
@@ -81,7 +81,7 @@ impl Part {
 
 /// All charts with their names, from top to bottom.
 pub(super) fn charts(sections: &mut [Section]) -> impl Iterator<Item = &mut (String, Chart)> {
-    sections.iter_mut().flat_map(|section| &mut section.parts).flat_map(Part::charts)
+    sections.iter_mut().flat_map(|section| &mut section.parts).flat_map(Piece::charts)
 }
 
 /// The sections in the page.
@@ -104,8 +104,8 @@ pub(super) fn sections(
 ) -> Vec<Section> {
     let conditions = conditions(entries);
     let some = !entries.is_empty();
-    let section = |title: &str, parts: Vec<Part>| Section { title: title.to_owned(), parts };
-    let one = |title: &str, markup: Markup| section(title, vec![Part::Html(markup)]);
+    let section = |title: &str, parts: Vec<Piece>| Section { title: title.to_owned(), parts };
+    let one = |title: &str, markup: Markup| section(title, vec![Piece::Html(markup)]);
     let mut all = vec![
         one("Result", headline(entries, sources)),
         one(
@@ -149,7 +149,7 @@ fn accuracy(
     entries: &[Entry<'_>],
     conditions: &[Condition<'_>],
     published: &[PublishedPoint],
-) -> Vec<Part> {
+) -> Vec<Piece> {
     let (measure, sweeps) = (measure(entries), sweeps(entries));
     let mut clean: Vec<f64> = Vec::new();
     for ca in entries.iter().map(|entry| entry.evaluation.clean.accuracy) {
@@ -162,10 +162,10 @@ fn accuracy(
         charts::sweep(&sweeps, clean, measure),
         charts::energy(entries, &sweeps, published, measure),
     ];
-    charts.into_iter().filter_map(Part::chart).collect()
+    charts.into_iter().filter_map(Piece::chart).collect()
 }
 
-fn training(entries: &[Entry<'_>], sources: &[Source]) -> Vec<Part> {
+fn training(entries: &[Entry<'_>], sources: &[Source]) -> Vec<Piece> {
     let there = sources.iter().filter(|s| !s.events.is_empty());
     let several = sources.iter().filter(|s| s.folder).count() > 1;
     let runs: Vec<TrainingRun<'_>> = there
@@ -183,8 +183,8 @@ fn training(entries: &[Entry<'_>], sources: &[Source]) -> Vec<Part> {
         .collect();
     let without = sources.iter().filter(|s| s.folder && s.events.is_empty());
     let without = without.map(|s| missing(s, "metrics.jsonl", "its training cannot be shown"));
-    let charts = Part::beside(charts::training(&runs));
-    std::iter::once(charts).chain(without.map(Part::Html)).collect()
+    let charts = Piece::beside(charts::training(&runs));
+    std::iter::once(charts).chain(without.map(Piece::Html)).collect()
 }
 
 fn images(sources: &[Source]) -> Markup {
@@ -212,22 +212,22 @@ fn images(sources: &[Source]) -> Markup {
 
 /// Puts parts under a title. The first of several is always visible, the others fold; a part that is alone needs
 /// no title. The charts, too, say what they are of.
-fn titled(title: String, first: bool, several: bool, mut parts: Vec<Part>) -> Vec<Part> {
+fn titled(title: String, first: bool, several: bool, mut parts: Vec<Piece>) -> Vec<Piece> {
     if several || !first {
-        for (_, chart) in parts.iter_mut().flat_map(Part::charts) {
+        for (_, chart) in parts.iter_mut().flat_map(Piece::charts) {
             chart.of.clone_from(&title);
         }
     }
     match first {
-        false => vec![Part::Folded(title, parts)],
+        false => vec![Piece::Folded(title, parts)],
         true if several => {
-            std::iter::once(Part::Html(html! { p.of { (title) } })).chain(parts).collect()
+            std::iter::once(Piece::Html(html! { p.of { (title) } })).chain(parts).collect()
         }
         true => parts,
     }
 }
 
-fn faults(entries: &[Entry<'_>], conditions: &[Condition<'_>]) -> Vec<Part> {
+fn faults(entries: &[Entry<'_>], conditions: &[Condition<'_>]) -> Vec<Piece> {
     // Evaluations under the same fault maps have the same flips, which are shown once.
     let mut shown: Vec<&[u64]> = Vec::new();
     let mut all = Vec::new();
@@ -241,7 +241,7 @@ fn faults(entries: &[Entry<'_>], conditions: &[Condition<'_>]) -> Vec<Part> {
             let (rate, faults) = (words::rate(p.ber()), words::faults(p));
             let (model, maps) = (&entry.evaluation.base.model, maps(p));
             let title = format!("{model}: {rate} faulty cells, {faults}, {maps}");
-            let charts = Part::beside(charts::flips(p, entry.evaluation.precision));
+            let charts = Piece::beside(charts::flips(p, entry.evaluation.precision));
             all.extend(titled(title, shown.is_empty(), conditions.len() > 1, vec![charts]));
             shown.push(&f.each);
         }
@@ -249,7 +249,7 @@ fn faults(entries: &[Entry<'_>], conditions: &[Condition<'_>]) -> Vec<Part> {
     all
 }
 
-fn classes(entries: &[Entry<'_>]) -> Vec<Part> {
+fn classes(entries: &[Entry<'_>]) -> Vec<Piece> {
     let counted = |e: &Entry<'_>| {
         let all = e.evaluation.perturbed.iter();
         all.filter(|p| p.classes.is_some() || p.classes_nf.is_some()).count()
@@ -268,8 +268,8 @@ fn classes(entries: &[Entry<'_>]) -> Vec<Part> {
             let per_class = PerClass { names, bare, fused, clean, style, measure };
             let (rate, faults) = (words::rate(p.ber()), words::faults(p));
             let title = format!("{}: {rate} faulty cells, {faults}", entry.label);
-            let whole = Part::chart(charts::classes(&per_class));
-            let matrices = Part::beside(charts::confusion(&per_class));
+            let whole = Piece::chart(charts::classes(&per_class));
+            let matrices = Piece::beside(charts::confusion(&per_class));
             let parts = whole.into_iter().chain([matrices]).collect();
             all.extend(titled(title, all.is_empty(), several, parts));
         }
@@ -277,7 +277,7 @@ fn classes(entries: &[Entry<'_>]) -> Vec<Part> {
     all
 }
 
-fn sensitivity(entries: &[Entry<'_>]) -> Vec<Part> {
+fn sensitivity(entries: &[Entry<'_>]) -> Vec<Piece> {
     let studies = entries.iter().filter_map(|e| Some((e, e.evaluation.sensitivity.as_ref()?)));
     let (mut shown, mut all) = (Vec::new(), Vec::new());
     for (entry, s) in studies {
@@ -293,8 +293,8 @@ fn sensitivity(entries: &[Entry<'_>]) -> Vec<Part> {
         let maps = words::several(s.seeds.len(), "map", "maps");
         let title = format!("{of}: {}, {} faulty cells, {maps}", s.faults, words::rate(s.ber));
         let measure = entry.evaluation.dataset.measure();
-        let pair = Part::beside(charts::sensitivity(s, style, measure));
-        let parts = [Some(pair), Part::chart(charts::protection(s, measure))];
+        let pair = Piece::beside(charts::sensitivity(s, style, measure));
+        let parts = [Some(pair), Piece::chart(charts::protection(s, measure))];
         let parts = parts.into_iter().flatten().collect();
         all.extend(titled(title, shown.is_empty(), true, parts));
         shown.push(s);

@@ -6,7 +6,7 @@ use crate::{
         documents::bench_json::{Ceiling, Growth, PowerLaw, Report, Summary, TimedCase, TimedStep},
         words::{table::Table, wrap::paragraph},
     },
-    words::{percent, three_digits as rate},
+    words::{mebibytes, percent, percent_to, three_digits as rate},
 };
 
 /// A share in per cent.
@@ -143,7 +143,7 @@ pub fn growth(growth: &Growth, width: usize) -> String {
             p.times.samples.to_string(),
             format!("{:.1}", p.times.median_ms),
             format!("{:.1}-{:.1}", p.times.lower_ms, p.times.upper_ms),
-            format!("{:.1}", p.bytes as f64 / f64::from(1 << 20)),
+            format!("{:.1}", mebibytes(p.bytes)),
         ]);
     }
     format!("{table:width$}")
@@ -156,7 +156,7 @@ pub fn powers(report: &Report, width: usize) -> String {
     let cells = |law: &Option<PowerLaw>| match law {
         Some(law) => [
             format!("{:.2}", law.exponent),
-            law.off.map_or_else(|| "-".into(), |off| format!("{:.0} %", 100.0 * (off - 1.0))),
+            law.off.map_or_else(|| "-".into(), |off| percent_to(100.0 * (off - 1.0), 0)),
         ],
         None => ["-".into(), "-".into()],
     };
