@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result, usage};
 use clap::{ArgMatches, Args, Command, FromArgMatches, parser::ValueSource};
-use std::ffi::OsString;
+use std::{ffi::OsString, path::Path};
 
 /// The settings that flags give, all others having their defaults, and the flags as they were typed.
 pub(crate) fn parsed<T: Args + FromArgMatches>(
@@ -21,6 +21,24 @@ pub(crate) fn given(matches: &ArgMatches) -> Vec<String> {
         matches.value_source(id.as_str()) == Some(ValueSource::CommandLine)
     };
     matches.ids().filter(typed).map(|id| id.as_str().to_owned()).collect()
+}
+
+/// Refuses paths that a file of settings cannot name.
+pub(crate) fn unicode<P: AsRef<Path>>(
+    flag: &str,
+    paths: impl IntoIterator<Item = P>,
+) -> Result<()> {
+    match paths.into_iter().find(|path| path.as_ref().to_str().is_none()) {
+        None => Ok(()),
+        Some(path) => {
+            let what = format!(
+                "{} is not Unicode, and the run's settings could not name it",
+                path.as_ref().display()
+            );
+            let hint = "rename it, or go into its folder and name it from there";
+            Err(Error::argument(flag, what, hint))
+        }
+    }
 }
 
 /// Refuses a number that must not be 0.

@@ -1,5 +1,7 @@
 //! Formats numbers for readers: shares, rates, counts, durations, dates.
 
+use std::path::Path;
+
 /// A share below this many per cent is written with a power of ten.
 const SMALLEST: f64 = 1e-4;
 /// Stands for a missing number.
@@ -150,6 +152,12 @@ pub fn date(unix: f64) -> Option<String> {
     let year = year + era * 400 + next;
     let (hour, minute) = (seconds / 3600, seconds / 60 % 60);
     Some(format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02} UTC"))
+}
+
+/// The text of a path in a document, which can hold Unicode only: other bytes of a name are replaced. (serde refuses such
+/// a path, and `json!` panics.)
+pub fn path(path: impl AsRef<Path>) -> String {
+    path.as_ref().to_string_lossy().into_owned()
 }
 
 /// At most `most` characters of a text. The middle is left out, because names of layers differ at the end.

@@ -41,6 +41,7 @@ mod transform;
 mod trouble;
 mod tuning;
 mod twins;
+mod unicode;
 mod warm_start;
 
 use nf_gpu::{

@@ -22,7 +22,7 @@ use crate::{
     error::{Error, Result},
     files,
     report::csv::Csv,
-    words::bytes,
+    words::{bytes, path},
 };
 
 /// Arguments of `nf-gpu data`.
@@ -169,8 +169,10 @@ fn fetch(name: &str, quiet: bool, common: &Common) -> Result<()> {
     let fetched = data::fetch(name, &common.data_dir, &mut |event| {
         match &event {
             FetchEvent::Trying { source: s } => source = json!(s),
-            FetchEvent::Kept { file } => files.push(json!({ "file": file, "state": "kept" })),
-            FetchEvent::Wrote { file } => files.push(json!({ "file": file, "state": "written" })),
+            FetchEvent::Kept { file } => files.push(json!({ "file": path(file), "state": "kept" })),
+            FetchEvent::Wrote { file } => {
+                files.push(json!({ "file": path(file), "state": "written" }));
+            }
             FetchEvent::Failed { .. } | FetchEvent::Downloading { .. } => {}
         }
         console.show(&event);
@@ -180,7 +182,7 @@ fn fetch(name: &str, quiet: bool, common: &Common) -> Result<()> {
     fetched?;
     if common.json {
         return print_json(&json!({
-            "version": 1, "dataset": name, "dir": common.data_dir, "embedded": needs_nothing,
+            "version": 1, "dataset": name, "dir": path(&common.data_dir), "embedded": needs_nothing,
             "source": source, "files": files,
         }));
     }
@@ -253,7 +255,7 @@ fn check(name: &str, common: &Common) -> Result<()> {
 
 fn file_json(check: &FileCheck) -> Value {
     let mut json = json!({
-        "path": check.path, "bytes": check.bytes,
+        "path": path(&check.path), "bytes": check.bytes,
         "ok": check.is_right(), "state": check.describe(),
     });
     if let Some(sum) = check.sum {
@@ -301,7 +303,7 @@ fn show(
     let images: usize = counts.iter().sum();
     if common.json {
         return print_json(&json!({
-            "version": 1, "dataset": name, "split": split, "images": images, "out": out,
+            "version": 1, "dataset": name, "split": split, "images": images, "out": path(out),
             "width": width, "height": height,
             "class_names": class_names, "class_counts": counts, "remarks": remarks,
         }));

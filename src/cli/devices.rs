@@ -7,6 +7,7 @@ use crate::{
     ranks::launched,
     report::{Table, csv::Csv, wrap::paragraph},
     tuning::CacheFolder,
+    words,
 };
 use clap::Args;
 use serde_json::json;
@@ -44,7 +45,7 @@ pub fn run(args: &DevicesArgs) -> Result<()> {
         let used = chosen.as_ref().ok().map(|r| r.index);
         let tuning = chosen.as_ref().ok().and_then(|r| {
             let (store, _) = CacheFolder::of_user()?.store(&r.line());
-            Some(json!({ "file": store.path(), "entries": store.len() }))
+            Some(json!({ "file": store.path().map(words::path), "entries": store.len() }))
         });
         terminal::print_json(&json!({ "adapters": adapters, "used": used, "tuning": tuning }))?;
         return chosen.map(drop);

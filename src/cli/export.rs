@@ -18,6 +18,7 @@ use crate::{
     onnx::{self, export::Front},
     run::Gpu,
     train::{BaseHints, Generator, GeneratorFile, RunFolder},
+    words,
 };
 use clap::Args;
 use data::Sources;
@@ -111,8 +112,8 @@ pub fn run(args: &ExportArgs) -> Result<()> {
         document: json!({
             "version": 1,
             "commit": env!("NF_COMMIT"),
-            "generator": file,
-            "base": args.base,
+            "generator": words::path(&file),
+            "base": args.base.as_ref().map(words::path),
             "precision": behind.as_ref().map(|behind| behind.bits),
         }),
         said: String::new(),
@@ -171,7 +172,7 @@ impl Done {
     fn c(&mut self, folder: &Path, network: &DeviceNetwork, made: &CSource, source: &str) {
         let (bytes, scratch) = (network.weight_bytes(), made.scratch_floats * size_of::<f32>());
         self.document["c"] = json!({
-            "folder": folder,
+            "folder": words::path(folder),
             "scratch_bytes": scratch,
             "weight_bytes": bytes,
             "largest_difference": made.measured.largest,
@@ -185,13 +186,13 @@ impl Done {
     }
 
     fn golden(&mut self, folder: &Path, source: &str) {
-        self.document["golden"] = json!({ "folder": folder, "images": source });
+        self.document["golden"] = json!({ "folder": words::path(folder), "images": source });
         self.said += &format!("{}: golden arrays of {source}\n", folder.display());
     }
 
     fn onnx(&mut self, path: &Path, written: &Written) {
         let Written { bytes, ends: [input, output], images: [c, h, w] } = written;
-        self.document["file"] = json!(path);
+        self.document["file"] = json!(words::path(path));
         self.document["file_sha256"] = json!(sha256_of(bytes));
         self.document["input"] = json!({ "name": input, "shape": [c, h, w] });
         self.document["output"] = json!(output);

@@ -18,6 +18,7 @@ use crate::{
     kernels::plan::Dtype,
     models, onnx,
     train::{BaseHints, BaseNet, FaultArgs, LossArgs},
+    words,
 };
 use clap::{Args, ValueEnum};
 use serde_json::{Map, Value, json};
@@ -182,7 +183,7 @@ fn base(args: &ForwardArgs) -> Result<Map<String, Value>> {
     args.save_gradients(gradients, &net.model)?;
     let mut report = about(&gpu, &net.model, &net.sha256);
     report.insert("precision".into(), precision.document());
-    report.insert("output".into(), json!({"file": out, "shape": shape}));
+    report.insert("output".into(), json!({"file": words::path(out), "shape": shape}));
     report.insert("loss".into(), json!(pass.loss));
     if let Some((faults, seed)) = faults {
         let flips = [pass.flips, pass.bias_flips, pass.activation_flips].map(|of| vec![of]);
@@ -230,7 +231,7 @@ fn generator(args: &ForwardArgs, model: &str) -> Result<Map<String, Value>> {
     let mut report = about(&gpu, &graph.name, &sha256(&args.weights)?);
     report.insert("mode".into(), json!(if training { "train" } else { "eval" }));
     report.insert("precision".into(), json!(models::GENERATOR_BITS));
-    report.insert("output".into(), json!({"file": out, "shape": input.shape}));
+    report.insert("output".into(), json!({"file": words::path(out), "shape": input.shape}));
     report.insert("loss".into(), json!(pass.loss));
     Ok(report)
 }

@@ -12,6 +12,7 @@ use crate::{
     models::{self, GENERATOR_BITS},
     nn::{Adopted, Graph, Packing, Rename, Selection, Stored},
     train::BaseHints,
+    words,
 };
 use clap::Args;
 use serde_json::{Value, json};
@@ -179,7 +180,7 @@ fn import(args: &ImportArgs) -> Result<ImportOutcome> {
     let document = json!({
         "version": 1,
         "commit": env!("NF_COMMIT"),
-        "file": out,
+        "file": words::path(out),
         "file_sha256": sha256(out)?,
         "model": model,
         "classes": if generator { None } else { Some(classes(&graph, &weights)) },

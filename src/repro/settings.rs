@@ -5,7 +5,7 @@ use crate::{
     data::DEFAULT_DIR,
     error::{Error, Result},
     fault::{FaultModel, Faults, PAPER_SEEDS, check_seed},
-    flags::positive,
+    flags::{positive, unicode},
     train::{Augment, PretrainConfig, Schedule, TrainConfig},
 };
 use clap::Args;
@@ -136,6 +136,10 @@ impl ReproSettings {
     /// Refuses meaningless values.
     pub fn checked(&self) -> Result<()> {
         self.faults(0.01)?;
+        unicode("--out", [&self.out])?;
+        unicode("--artefacts", [&self.artefacts])?;
+        unicode("--bases", &self.bases)?;
+        unicode("--data-dir", [&self.data_dir])?;
         for &seed in &self.seeds {
             check_seed("--seeds", seed)?;
         }

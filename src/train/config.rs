@@ -15,7 +15,7 @@ use crate::{
     data::{PreprocessArgs, WantedImages},
     error::{Error, Result},
     fault::{Faults, FloatFormat, Maps, check_bits, check_seed},
-    flags::{given, parsed, positive},
+    flags::{given, parsed, positive, unicode},
     nn::DtypeChoice,
 };
 use clap::{
@@ -255,6 +255,12 @@ impl TrainConfig {
         self.fault_model()?;
         self.maps()?;
         self.goal.loss()?;
+        unicode("--base", [&self.base])?;
+        unicode("--data-dir", [&self.data_dir])?;
+        unicode("--init", &self.init)?;
+        unicode("--out", [&self.out])?;
+        unicode("--fault-map", &self.faults.fault_map)?;
+        unicode("--layout", &self.faults.layout)?;
         positive("--copies", self.copies.into())?;
         if self.copies > MAX_COPIES {
             let what = format!("{} copies", self.copies);

@@ -37,7 +37,7 @@ pub(crate) fn call(
             Ok(match &*name {
                 "train" => {
                     let (folder, evaluation) = calls::train(&flags, host)?;
-                    json!({"folder": folder, "evaluation": evaluation})
+                    json!({"folder": nf_gpu::words::path(folder), "evaluation": evaluation})
                 }
                 "inject" => json!(calls::inject(&flags, host)?),
                 _ => json!(Document::new(calls::evaluate(&flags, host)?)),

@@ -7,7 +7,7 @@ use nf_gpu::{
     report::console::{Console, Verbosity},
 };
 use pyo3::{exceptions::PyRuntimeError, prelude::*};
-use serde_json::{Value, json};
+use serde_json::json;
 use std::{
     cell::RefCell,
     io::{self, Write},
@@ -114,7 +114,7 @@ impl Sink for Listeners {
             console.event(event)?;
         }
         let Some(listener) = &self.on_event else { return Ok(()) };
-        let text = document(event).to_string();
+        let text = json!(event.document()).to_string();
         if let Err(raised) = Python::attach(|py| listener.call1(py, (text,)).map(drop)) {
             // The run ends in order, with its checkpoint, when it next asks.
             raise(raised);
@@ -138,33 +138,6 @@ impl Write for PythonFile {
         let flush = |py: Python<'_>| self.0.call_method0(py, "flush").map(drop);
         Python::attach(flush).map_err(|e| io::Error::other(e.to_string()))
     }
-}
-
-/// An event as a document, whose `event` is its kind.
-fn document(event: &Event) -> Value {
-    let (kind, mut value) = match event {
-        Event::Started(s) => (
-            "started",
-            json!({"title": s.title, "adapter": s.adapter, "plan": s.plan, "steps": s.steps, "done": s.done}),
-        ),
-        Event::Step(step) => ("step", json!(step)),
-        Event::Evaluated(evaluated) => ("evaluation", json!(evaluated)),
-        Event::Evaluating(e) => ("evaluating", json!({"done": e.done, "all": e.all})),
-        Event::Note(text) => ("note", json!({"text": text})),
-        Event::Checkpoint(file) => ("checkpoint", json!({"file": file})),
-        Event::Recovered(recovered) => ("recovery", json!(recovered)),
-        Event::Finished(f) => (
-            "finished",
-            json!({
-                "complete": f.outcome == nf_gpu::report::Outcome::Complete,
-                "step": f.step,
-                "seconds": f.seconds,
-                "files": f.files,
-            }),
-        ),
-    };
-    value["event"] = kind.into();
-    value
 }
 
 /// Opens the adapter that these flags name.

@@ -28,13 +28,13 @@ def randomise(module, seed):
     def around(tensor, centre, spread):
         tensor.copy_(centre + spread * (2 * torch.rand(tensor.shape, generator=random) - 1))
 
-    spreads = {"gamma": (0.8, 0.2), "beta": (0.0, 0.1), "running_mean": (0.0, 0.1), "running_var": (1.0, 0.3),
+    spreads = {"gamma": (1.0, 0.2), "beta": (0.0, 0.1), "running_mean": (0.0, 0.1), "running_var": (1.0, 0.3),
                "bias": (0.0, 0.1), "image": (0.0, 1.0)}  # fmt: skip
     with torch.no_grad():
         state = module.state_dict()
         for name, role in roles(module).items():
             if role == "weight":
-                around(state[name], 0, (3 / state[name][0].numel()) ** 0.5)
+                around(state[name], 0, (6 / state[name][0].numel()) ** 0.5)
                 off_ties(state[name])
             else:
                 around(state[name], *spreads[role])
@@ -164,7 +164,7 @@ def test_protect_is_the_generator(name, tmp_path):
     (y * upstream).sum().backward()
     assert near("output", generator(x), y) <= OUTPUT
     if name != "UIP":  # clamped everywhere or nowhere: nothing passes through G
-        bound = 3e-5 if name == "ConvL" else 1e-5  # the large tiles of its gradients: docs/numerics.md
+        bound = 1e-5
         assert near("gradient", generator.gradient(x, upstream), x.grad) <= bound
     again = Protect(generator)
     assert all(torch.equal(again.state_dict()[key], value) for key, value in values(module).items())

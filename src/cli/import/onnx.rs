@@ -7,6 +7,7 @@ use crate::{
     files::sha256,
     onnx::{self, ImportReport},
     train::BaseHints,
+    words,
 };
 use serde_json::json;
 
@@ -45,7 +46,7 @@ pub(super) fn run(args: &ImportArgs) -> Result<()> {
     let mut document = json!({
         "version": 1,
         "commit": env!("NF_COMMIT"),
-        "file": args.file,
+        "file": words::path(&args.file),
         "file_sha256": sha256(&args.file)?,
     });
     if let (Some(document), Ok(serde_json::Value::Object(found))) =

@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Map, Value, json};
 
-use crate::error::Result;
+use crate::{error::Result, words};
 
 /// An event in a run.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,6 +26,38 @@ pub enum Event {
     Recovered(Recovered),
     /// The run is over.
     Finished(Finished),
+}
+
+impl Event {
+    /// The event as a document, in which `event` is its kind. Paths that are no Unicode are written as well as they can be.
+    pub fn document(&self) -> Map<String, Value> {
+        let (kind, value) = match self {
+            Self::Started(s) => (
+                "started",
+                json!({"title": s.title, "adapter": s.adapter, "plan": s.plan, "steps": s.steps, "done": s.done}),
+            ),
+            Self::Step(step) => ("step", json!(step)),
+            Self::Evaluated(evaluated) => ("evaluation", json!(evaluated)),
+            Self::Evaluating(e) => ("evaluating", json!({"done": e.done, "all": e.all})),
+            Self::Note(text) => ("note", json!({"text": text})),
+            Self::Checkpoint(file) => ("checkpoint", json!({"file": words::path(file)})),
+            Self::Recovered(recovered) => ("recovery", json!(recovered)),
+            Self::Finished(f) => (
+                "finished",
+                json!({
+                    "complete": f.outcome == Outcome::Complete,
+                    "step": f.step,
+                    "seconds": f.seconds,
+                    "files": f.files.iter().map(words::path).collect::<Vec<_>>(),
+                }),
+            ),
+        };
+        let mut document = Map::from_iter([("event".to_owned(), json!(kind))]);
+        if let Value::Object(fields) = value {
+            document.extend(fields);
+        }
+        document
+    }
 }
 
 /// The plan of a run.
@@ -200,5 +233,17 @@ mod tests {
         assert!(matches!(result, Err(Error::Interrupted)));
         assert_eq!((a, b), (vec![event.clone()], vec![event.clone()]));
         assert!(Tee::default().event(&event).is_ok());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_path_that_is_no_unicode_is_told() {
+        use std::os::unix::ffi::OsStringExt as _;
+        let file = PathBuf::from(std::ffi::OsString::from_vec(b"run\xff".into()));
+        let told = Event::Checkpoint(file).document();
+        assert_eq!(
+            serde_json::to_string(&told).unwrap(),
+            "{\"event\":\"checkpoint\",\"file\":\"run\u{fffd}\"}"
+        );
     }
 }

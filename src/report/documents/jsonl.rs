@@ -34,16 +34,8 @@ pub struct Line {
 impl Line {
     /// The line for a step, an evaluation or a recovery; other events have none.
     pub fn new(time: f64, event: &Event) -> Option<Self> {
-        let (kind, value) = match event {
-            Event::Step(step) => ("step", serde_json::to_value(step)),
-            Event::Evaluated(evaluated) => ("evaluation", serde_json::to_value(evaluated)),
-            Event::Recovered(recovered) => ("recovery", serde_json::to_value(recovered)),
-            _ => return None,
-        };
-        let Ok(Value::Object(mut object)) = value else {
-            return None;
-        };
-        object.insert("event".into(), kind.into());
+        let kept = matches!(event, Event::Step(_) | Event::Evaluated(_) | Event::Recovered(_));
+        let mut object = kept.then(|| event.document())?;
         object.insert("time".into(), time.into());
         Some(Self { time, event: Some(event.clone()), object })
     }

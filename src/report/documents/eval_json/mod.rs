@@ -25,6 +25,7 @@ use crate::{
     error::Result,
     files::atomic,
     report::documents::measure::Measure,
+    words,
 };
 
 /// Version of the document's format.
@@ -106,11 +107,12 @@ impl Given {
         dataset: &str,
         data_dir: &Path,
     ) -> Self {
+        let written = |path: &Path| PathBuf::from(words::path(path));
         Self {
-            base: Some(base.to_owned()),
-            generator: generator.map(Path::to_owned),
+            base: Some(written(base)),
+            generator: generator.map(written),
             dataset: Some(dataset.to_owned()),
-            data_dir: Some(data_dir.to_owned()).filter(|dir| dir != Path::new(DEFAULT_DIR)),
+            data_dir: Some(written(data_dir)).filter(|dir| dir != Path::new(DEFAULT_DIR)),
             flags: BTreeMap::new(),
         }
     }
