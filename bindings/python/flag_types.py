@@ -14,7 +14,9 @@ HEAD = '''"""Types of keyword arguments. Written by flag_types.py from the flags
 
 from collections.abc import Sequence
 from os import PathLike
-from typing import Literal, TypedDict
+from typing import Any, Literal, TypedDict
+
+from numpy.typing import NDArray
 
 _Path = str | PathLike[str]
 '''
@@ -27,6 +29,8 @@ COMMANDS = [
     ("report", "ReportFlags", {"runs"}),
     ("import", "ImportFlags", {"model", "input_shape", "out", "file"}),
 ]
+# Bit positions are a range; elsewhere the word means a number of bits. P is a rate, but of names it is what they begin with.
+NAMED = {"bits": "int | str", "prefix": "str"}
 TYPES = {
     "N": "int", "BITS": "int", "P": "float", "X": "float", "V": "float", "A": "float", "RATE": "float",
     "FRACTION": "float", "FILE": "_Path", "DIR": "_Path", "FILE.toml": "_Path", "SEED|FILE": "int | _Path",
@@ -45,11 +49,12 @@ def annotation(flag):
     if flag["choices"]:
         base = f"Literal[{', '.join(repr(choice) for choice in flag['choices'])}]".replace("'", '"')
     else:
-        # Bit positions are a range; elsewhere the word means a number of bits.
-        base = "int | str" if flag["name"] == "bits" else TYPES.get(flag["value"], "str | int | float | PathLike[str]")
+        base = NAMED.get(flag["name"]) or TYPES.get(flag["value"], "str | int | float | PathLike[str]")
     if flag["list"] or flag["many"] or flag["name"] == "seeds":
         one = "int" if flag["name"] == "seeds" else base
         base = f"{base} | Sequence[{one}]"
+        if one in ("int", "float"):
+            base += " | NDArray[Any]"
     return f"bool | {base}" if flag["optional"] else base
 
 

@@ -70,8 +70,8 @@ pub(crate) fn python_with_package(modules: &[&str]) -> Option<PathBuf> {
     made.map_err(|why| skipped(&why)).ok()
 }
 
-/// Flags that have no meaning in Python: they say how the command prints.
-const OF_THE_TERMINAL: [&str; 4] = ["json", "quiet", "help", "version"];
+/// Flags that have no meaning in Python: they say what and how the command prints.
+const OF_THE_TERMINAL: [&str; 5] = ["json", "quiet", "help", "version", "dry-run"];
 
 /// What quotes enclose in a line of Python.
 fn quoted(line: &str) -> Vec<&str> {

@@ -67,8 +67,10 @@ impl Arrays {
 
     /// Names of the classes: their numbers.
     pub(super) fn class_names(&self) -> Result<Vec<String>> {
-        let test = self.store.has(ArrayName::Labels, Split::Test);
-        Ok(self.classes(if test { Split::Test } else { Split::Train })?.0)
+        let has = |split| self.store.has(ArrayName::Labels, split);
+        // Where there are none at all, those of an evaluation are asked for, which is all that could be done.
+        let train = has(Split::Train) && !has(Split::Test);
+        Ok(self.classes(if train { Split::Train } else { Split::Test })?.0)
     }
 
     /// Names of the classes and the number of images of each.

@@ -1,6 +1,6 @@
 //! A generator in its file: which network it is, and what it was trained for.
 
-use super::trained_for::TrainedFor;
+use super::trained_for::{TrainedFor, image_shape};
 use crate::{
     error::{Error, Result},
     files::{Weights, read_file, sha256_of},
@@ -70,14 +70,18 @@ impl GeneratorFile {
         Ok(Self { path, weights, model, sha256, trained: None })
     }
 
+    /// Channels, rows and columns of the images that it is for, where the file says so.
+    pub fn images(&self) -> Option<[u32; 3]> {
+        image_shape(&self.weights).ok().flatten()
+    }
+
     /// Images `[C, H, W]` that the generator takes: its own channels, and `hw` rows and columns unless its file
     /// says what it was trained for.
     ///
     /// # Errors
     /// There is no generator of the file's name.
     pub fn input(&self, hw: Option<[u32; 2]>) -> Result<[u32; 3]> {
-        let known = self.trained.as_ref().and_then(|trained| trained.images);
-        let otherwise = known.map_or(OTHERWISE, |[_, h, w]| [h, w]);
+        let otherwise = self.images().map_or(OTHERWISE, |[_, h, w]| [h, w]);
         models::generator_input(&self.model, &self.weights, hw.unwrap_or(otherwise))
     }
 

@@ -74,8 +74,6 @@ pub struct TrainedFor {
     pub input_shape: Option<Vec<u32>>,
     /// Mean and standard deviation of the base network's input, if flags gave them.
     pub input: Option<[Vec<f32>; 2]>,
-    /// Channels, rows and columns of the images, where the file says so.
-    pub images: Option<[u32; 3]>,
     /// How images became those of the base network, if flags said so.
     pub images_form: PreprocessArgs,
     /// The faults, their rate and the precision of the base network.
@@ -114,6 +112,7 @@ impl TrainedFor {
         let is_rate = fields.ber.is_some_and(|ber| (0.0..1.0).contains(&ber));
         let described =
             fields.faults().map_err(|_| odd(if is_rate { "fault_detail" } else { "ber" }))?;
+        image_shape(weights).map_err(odd)?;
         let (mut faults, ber) = FaultArgs::of_document(&described);
         if described.measured().is_none() {
             faults.chip = weights.meta("chip").filter(|chip| *chip != "none").map(str::to_owned);
@@ -131,10 +130,6 @@ impl TrainedFor {
             dataset: weights.meta("dataset").map(str::to_owned),
             input_shape: of_flag.map(|shape| shape.iter().map(|&extent| extent as u32).collect()),
             input: input.0.zip(input.1).map(|(mean, std)| [mean, std]),
-            images: weights
-                .meta(IMAGE_SHAPE)
-                .map(|text| shape(text).ok_or_else(|| odd(IMAGE_SHAPE)))
-                .transpose()?,
             images_form: PreprocessArgs {
                 side: weights.meta(SIDE).map(str::parse).transpose().map_err(|_| odd(SIDE))?,
                 preprocess: weights
@@ -187,6 +182,13 @@ impl TrainedFor {
         }
         Ok(located)
     }
+}
+
+/// The images `[C, H, W]` that a generator is for, where its file says so; the key of text that is none.
+pub(super) fn image_shape(
+    weights: &Weights,
+) -> std::result::Result<Option<[u32; 3]>, &'static str> {
+    weights.meta(IMAGE_SHAPE).map(|text| shape(text).ok_or(IMAGE_SHAPE)).transpose()
 }
 
 /// Channels, rows and columns, as in `1,28,28`.

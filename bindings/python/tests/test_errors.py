@@ -1,5 +1,7 @@
 """Errors are those of the command line, with their hints."""
 
+import inspect
+import os
 import pickle
 
 import nf_gpu
@@ -49,8 +51,19 @@ def test_a_missing_file_is_python_s_own_error():
         nf_gpu.Base.load("nothing.safetensors")
     assert isinstance(raised.value, nf_gpu.Error) and raised.value.exit_code == 1
     assert "nothing.safetensors" in str(raised.value) and "hint: " in str(raised.value)
+    assert raised.value.errno == 2
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such names")
+def test_paths_that_documents_cannot_name_are_refused(base, tmp_path):
+    odd = os.path.join(tmp_path, os.fsdecode(b"r\xff"))
+    for call in (lambda: nf_gpu.train(base, out=odd), lambda: nf_gpu.report("runs/x", out=odd), lambda: nf_gpu.evaluate(odd)):
+        with pytest.raises(nf_gpu.UsageError, match="is not Unicode"):
+            call()
 
 
 def test_a_dry_run_is_no_run(base):
-    with pytest.raises(nf_gpu.UsageError, match="it is no run"):
-        nf_gpu.train(base, dry_run=True)
+    for wrong in ("dry_run", "json", "help", "ber=0.5", ""):
+        with pytest.raises(nf_gpu.UsageError, match="no argument of a function"):
+            nf_gpu.train(base, **{wrong: True})
+    assert "dry_run" not in inspect.signature(nf_gpu.train).parameters

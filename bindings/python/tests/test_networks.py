@@ -1,7 +1,9 @@
 """Bases, generators, faults, and what needs no device."""
 
+import copy
 import importlib.util
 import json
+import pickle
 
 import nf_gpu
 import numpy as np
@@ -67,10 +69,48 @@ def test_images_come_from_anywhere():
         assert np.array_equal(protect(other), fused)
     # Images of another size than those of the training.
     assert protect(np.zeros((1, 3, 40, 24))).shape == (1, 3, 40, 24)
-    with pytest.raises(nf_gpu.Error, match=r"\[N, C, H, W\]"):
+    with pytest.raises(nf_gpu.UsageError, match=r"\[N, 3, H, W\].*\n.*one image is \[1, C, H, W\]"):
         protect(images[0])
     with pytest.raises(nf_gpu.Error):
         protect(images[:, :2])
+
+
+def test_images_that_are_nearly_right_are_told_from_right_ones(monkeypatch):
+    protect = nf_gpu.Generator.load(UNETS)
+    images = np.random.default_rng(1).uniform(-1, 1, (3, 3, 32, 32)).astype(np.float32)
+    for wrong, hint in (
+        (images.transpose(0, 2, 3, 1), "channels come second"),
+        (images[:0], "one image is"),
+        (np.where(images > 0.99, np.nan, images), "give values in"),
+        (images + 0j, "real"),
+        (np.ma.masked_where(images > 0, images), "filled"),
+    ):
+        with pytest.raises(nf_gpu.UsageError, match=hint):
+            protect(wrong)
+    with pytest.raises(nf_gpu.UsageError, match="upstream"):
+        protect.gradient(images, images.transpose(0, 2, 3, 1))
+    with pytest.warns(UserWarning, match="127.5"):
+        protect(images * 127 + 128)
+    # Many images pass in parts.
+    whole = protect(images)
+    monkeypatch.setattr(nf_gpu._networks, "_AT_ONCE", 2)
+    assert np.allclose(protect(images), whole, atol=1e-6)
+    assert np.allclose(protect.gradient(images, images)[2:], protect.gradient(images[2:], images[2:]), atol=1e-6)
+
+
+def test_a_generator_can_be_copied():
+    protect = nf_gpu.Generator.load(UNETS, backend="vulkan")
+    for again in (copy.deepcopy(protect), pickle.loads(pickle.dumps(protect))):
+        assert (again.sha256, again._adapter) == (protect.sha256, protect._adapter)
+
+
+def test_tensors_say_what_they_mean():
+    torch = pytest.importorskip("torch")
+    protect = nf_gpu.Generator.load(UNETS)
+    part = torch.complex(torch.rand(1, 3, 32, 32), torch.rand(1, 3, 32, 32)).conj().imag
+    assert part.is_neg() and np.array_equal(protect(part), protect(part.resolve_neg()))
+    half = part.to(torch.bfloat16)
+    assert np.array_equal(protect(half), protect(half.float()))
 
 
 def test_a_generator_has_gradients():

@@ -11,6 +11,7 @@ import subprocess
 import sys
 
 import nf_gpu
+import numpy as np
 import pytest
 from conftest import ROOT
 from nf_gpu import _flags
@@ -69,6 +70,13 @@ def test_keyword_arguments_are_flags():
         "--dataset=cifar10",
         "--profile",
     ]
+    numbers = {"ber": np.array([0.01, 0.02]), "seeds": np.arange(2), "images": np.int64(3), "per_class": np.True_, "chip": np.array(4)}
+    line = ["--ber=0.01,0.02", "--seeds=0,1", "--images=3", "--per-class", "--chip=4"]
+    assert _flags.line("eval", {**numbers, "confusion": np.False_}) == line
+    assert _flags.line("train", {"out": b"runs/x"}) == ["--out=runs/x"]
+    for wrong, what in (({"out": ["a", "b"]}, "2 paths"), ({"base": object()}, "object is no value")):
+        with pytest.raises(nf_gpu.UsageError, match=what):
+            _flags.line("train", wrong)
     assert _flags.line("report", {"runs": ["-a", "b"], "title": "t"}) == ["--title=t", "--", "-a", "b"]
 
 

@@ -265,6 +265,59 @@ def test_torchvision_s_network_is_what_import_makes_of_it(tmp_path, command):
     assert len(ours) == len(values(module))
 
 
+def test_names_of_layers_are_the_user_s(tmp_path):
+    """Also those that a module of PyTorch has for itself."""
+    pytest.importorskip("onnxscript")
+
+    class Odd(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.name, self.graph_, self.bits = nn.Conv2d(1, 4, 3, padding=1), nn.BatchNorm2d(4), nn.Linear(256, 3)
+
+        def forward(self, x):
+            return self.bits(torch.relu(self.graph_(self.name(x))).flatten(1))
+
+    module = Odd().train()
+    module.graph_.eval()
+    base = nf_gpu.Base.from_torch(module, input_shape=(1, 8, 8))
+    # A module comes back as it was, part by part.
+    assert (module.training, module.name.training, module.graph_.training) == (True, True, False)
+    x = torch.rand(2, 1, 8, 8) * 2 - 1
+    near("output", base.to_torch(bits=None).eval()(x).detach(), module.eval()(x))
+    nodes = [{"op": "input", "chw": [1, 2, 2], "inputs": []}]
+    names = ["a", "a.b", "training.weight", "forward.weight", "a..b", "a._.b", "type.weight", "float", "state_dict.weight"]
+    for index, name in enumerate(names):
+        nodes.append({"op": "learned-image", "chw": [1, 2, 2], "inputs": [0], "image": name})
+        nodes.append({"op": "add", "chw": [1, 2, 2], "inputs": [2 * index, 2 * index + 1]})
+    graph = {"name": "odd", "nodes": nodes, "parameters": [{"name": n, "role": "image", "shape": [1, 1, 2, 2]} for n in names]}
+    weights = {name: numpy.full((1, 1, 2, 2), 2.0**at, numpy.float32) for at, name in enumerate(names)}
+    network = copy.deepcopy(Network(graph, weights))
+    assert list(network.state_dict()) != [] and {*network.state_dict()} == {*names}
+    assert network(torch.zeros(1, 1, 2, 2)).unique().tolist() == [2.0 ** len(names) - 1]
+    with pytest.raises(nf_gpu.Error, match="PyTorch cannot export") as raised:
+        nf_gpu.Base.from_torch(nn.Bilinear(2, 2, 2), input_shape=(1, 8, 8))
+    assert raised.value.hint and "\x1b" not in str(raised.value)
+
+
+def test_a_saved_module_says_what_it_is_for(tmp_path):
+    """Images and faults, which an evaluation takes from the file."""
+    shipped = nf_gpu.Generator.load(ROOT / "models/unets-vgg11-cifar10.safetensors")
+    saved = nf_gpu.Generator.load(Protect(shipped).save(tmp_path / "a.safetensors", epoch=3))
+    assert saved.trained_for == shipped.trained_for
+    told = nf_gpu._nf_gpu.read_weights(tmp_path / "a.safetensors")[1]
+    assert told["epoch"] == "3" and told["base"] == "vgg11" and not {"command", "results"} & set(told)
+    for chw in ((3, 28, 28), (1, 1, 1)):
+        small = Protect("UNetS", image=chw).eval()
+        file = small.save(tmp_path / "b.safetensors")
+        assert nf_gpu.Generator.load(file).input == chw
+        x = random_images(4, torch.Generator(), chw)
+        assert Protect(file).eval()(x).shape == x.shape
+        near("output", nf_gpu.Generator.load(file)(x), small(x))
+    for bits in (1, 9, True, "8"):
+        with pytest.raises(nf_gpu.UsageError, match="bits"):
+            Protect("UNetS", bits=bits)
+
+
 def test_any_module_is_a_base(tmp_path):
     """Through ONNX: a network that has no name here, evaluated on arrays, and back as a module."""
     pytest.importorskip("onnxscript")

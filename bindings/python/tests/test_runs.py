@@ -7,6 +7,7 @@ import sys
 import nf_gpu
 import pandas
 import pytest
+from nf_gpu import _data
 
 
 @pytest.fixture(scope="module")
@@ -95,6 +96,25 @@ def test_arrays_are_a_data_set(base, tmp_path):
     assert result.json["dataset"]["images"] == 12
     with pytest.raises(TypeError, match="mapping of arrays"):
         nf_gpu.evaluate(base, data=pixels)
+    # However it lies in memory, and once however often it is given.
+    turned = {"x_test": np.asfortranarray(pixels), "y_test": labels}
+    assert nf_gpu.evaluate(base, data=turned, ber=0, progress=False).json["clean"] == result.json["clean"]
+    first, again, other = (_data.place(data) for data in (turned, {**turned}, {**turned, "y_test": labels[::-1]}))
+    assert first == again != other
+    for wrong, what in (({"x_tests": pixels}, "x_tests"), ({}, "empty"), ({"file": pixels}, "file")):
+        with pytest.raises(nf_gpu.UsageError, match=what):
+            nf_gpu.evaluate(base, data=wrong)
+    with pytest.raises(nf_gpu.Error, match="there is no y_test"):
+        nf_gpu.evaluate(base, data={"x_test": pixels}, progress=False)
+
+
+def test_a_run_stands_for_its_generator(trained, tmp_path):
+    run, _, _, base = trained
+    by_run = nf_gpu.evaluate(base, generator=run, images=10, progress=False)
+    by_file = nf_gpu.evaluate(base, generator=[run.folder / "generator.safetensors"], images=10, progress=False)
+    assert by_run.json["perturbed"] == by_file.json["perturbed"]
+    assert nf_gpu.energy(min_accuracy=0, evaluations=nf_gpu.evaluate(base, ber=0.01, images=10, progress=False))["chosen"]
+    assert nf_gpu.Run(run).folder == run.folder
 
 
 def test_notes_go_to_logging_and_progress_to_stderr(base, short, tmp_path, caplog, capsys, monkeypatch):

@@ -11,10 +11,11 @@ defaults, and errors are its errors, with their hints. ``data`` is ``--dataset``
 """
 
 import os as _os
+import sys as _sys
 
 # Mesa's Vulkan layer complains on stderr, once for every question, of a session without this folder. The command sets
 # it likewise.
-if not {"XDG_RUNTIME_DIR", "WAYLAND_DISPLAY"} & set(_os.environ):
+if _sys.platform == "linux" and not {"XDG_RUNTIME_DIR", "WAYLAND_DISPLAY"} & set(_os.environ):
     _os.environ["XDG_RUNTIME_DIR"] = "/nonexistent"
 
 from ._arrays import ArrayLike

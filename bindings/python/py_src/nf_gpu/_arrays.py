@@ -7,6 +7,8 @@ from typing import Any, Protocol, Union
 import numpy as np
 from numpy.typing import NDArray
 
+from ._errors import UsageError
+
 
 class _HasArray(Protocol):
     def __array__(self, *args: Any, **kwargs: Any) -> NDArray[Any]: ...
@@ -24,15 +26,23 @@ def floats(array: ArrayLike) -> NDArray[np.float32]:
 
     What lies on a GPU goes through the host: a device's memory cannot be shared with this library's.
     """
-    return np.ascontiguousarray(on_host(array), dtype=np.float32)
+    array = on_host(array)
+    if np.iscomplexobj(array):
+        raise UsageError("the array is of complex numbers", "give their real or their imaginary part", 2)
+    return np.ascontiguousarray(array, dtype=np.float32)
 
 
 def on_host(array: ArrayLike) -> NDArray[Any]:
     """The array as NumPy's."""
+    if isinstance(array, np.ma.MaskedArray) and np.ma.is_masked(array):
+        raise UsageError("values of the array are masked", "fill them: array.filled(0)", 2)
     if isinstance(array, np.ndarray):
         return array
-    if hasattr(array, "detach"):  # a tensor of PyTorch, which may want a gradient or lie on a GPU
-        array = array.detach().cpu()  # type: ignore[union-attr]
+    if hasattr(array, "detach"):  # a tensor of PyTorch
+        # It may want a gradient, lie on a GPU, or note a sign that is still to be changed.
+        array = array.detach().cpu().resolve_conj().resolve_neg()  # type: ignore[union-attr]
+        if str(array.dtype) == "torch.bfloat16":  # type: ignore[union-attr]
+            array = array.float()  # type: ignore[union-attr]
     if hasattr(array, "__dlpack__"):
         try:
             return np.from_dlpack(array)  # type: ignore[arg-type]

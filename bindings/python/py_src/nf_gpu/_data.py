@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import atexit
+import functools
+import hashlib
 import os
 import shutil
 import tempfile
@@ -13,17 +15,45 @@ from typing import Any
 import numpy as np
 
 from ._arrays import on_host
+from ._errors import UsageError
+
+#: The arrays of a data set.
+_NAMES = ("x_train", "y_train", "x_test", "y_test")
 
 
 def place(data: Any) -> str | None:
     """The value of `--dataset`: a name or path as it is; arrays are written to a file that lasts as long as the process."""
-    if data is None or isinstance(data, (str, os.PathLike)):
-        return None if data is None else os.fspath(data)
+    if data is None or isinstance(data, (str, bytes, os.PathLike)):
+        return None if data is None else os.fsdecode(data)
     if not isinstance(data, Mapping):
         raise TypeError(f"data is a name, a path, or a mapping of arrays, not {type(data).__name__}")
-    folder = tempfile.mkdtemp(prefix="nf-gpu-")
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    file = Path(folder) / "data.npz"
-    arrays: dict[str, Any] = {name: on_host(array) for name, array in data.items()}
-    np.savez(file, **arrays)
+    unknown = [name for name in data if name not in _NAMES]
+    if unknown or not data:
+        what = f"no array of it is called {unknown[0]!r}" if unknown else "it is empty"
+        raise UsageError(f"data: {what}", f"name arrays {', '.join(_NAMES)}", 2)
+    arrays: dict[str, Any] = {name: np.ascontiguousarray(on_host(array)) for name, array in data.items()}
+    file = _folder(os.getpid()) / _digest(arrays) / "data.npz"
+    if not file.exists():
+        file.parent.mkdir(exist_ok=True)
+        # Another thread may write the same.
+        with tempfile.TemporaryDirectory(dir=file.parent) as beside:
+            np.savez(Path(beside) / "data.npz", **arrays)
+            os.replace(Path(beside) / "data.npz", file)
     return str(file)
+
+
+def _digest(arrays: Mapping[str, Any]) -> str:
+    """What tells these arrays from others, so that a process keeps each set once."""
+    digest = hashlib.sha256()
+    for name, array in arrays.items():
+        digest.update(f"{name} {array.dtype} {array.shape}".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()[:16]
+
+
+@functools.cache
+def _folder(process: int) -> Path:
+    """The folder for arrays of this process; a fork has its own."""
+    folder = tempfile.mkdtemp(prefix="nf-gpu-")
+    atexit.register(lambda: process == os.getpid() and shutil.rmtree(folder, ignore_errors=True))
+    return Path(folder)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 from collections.abc import Iterator
 
 from ._nf_gpu import Error as _Raised
@@ -35,6 +36,8 @@ class UsageError(Error, ValueError):
 
 class MissingFileError(Error, FileNotFoundError):
     """A file that is not there."""
+
+    errno = errno.ENOENT
 
     def __str__(self) -> str:
         return self.args[0]

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _nf_gpu
-from ._errors import raised
+from ._errors import UsageError, raised
 
 
 class FaultMask(NamedTuple):
@@ -37,5 +37,9 @@ def fault_mask(seed: int, layer: int, words: int, ber: float, faults: str = "stu
     >>> bool((mask.to_1 & mask.to_0).any())  # a stuck cell reads 0 or 1
     False
     """
-    with raised():
-        return FaultMask(*_nf_gpu.fault_mask(seed, layer, words, ber, faults))
+    try:
+        with raised():
+            return FaultMask(*_nf_gpu.fault_mask(seed, layer, words, ber, faults))
+    except OverflowError:
+        what = f"seed {seed}, layer {layer}, {words} words: one of them is out of range"
+        raise UsageError(what, "seeds have 64 bits, layers and words 32; none is below 0", 2) from None

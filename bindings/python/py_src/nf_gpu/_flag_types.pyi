@@ -2,15 +2,17 @@
 
 from collections.abc import Sequence
 from os import PathLike
-from typing import Literal, TypedDict
+from typing import Any, Literal, TypedDict
+
+from numpy.typing import NDArray
 
 _Path = str | PathLike[str]
 
 class TrainFlags(TypedDict, total=False):
     model: str | None
-    input_shape: int | Sequence[int] | None
-    input_mean: float | Sequence[float] | None
-    input_std: float | Sequence[float] | None
+    input_shape: int | Sequence[int] | NDArray[Any] | None
+    input_mean: float | Sequence[float] | NDArray[Any] | None
+    input_std: float | Sequence[float] | NDArray[Any] | None
     side: int | str | None
     preprocess: Literal["squash", "center-crop"] | None
     data_dir: _Path | None
@@ -50,7 +52,6 @@ class TrainFlags(TypedDict, total=False):
     checkpoint_every: int | str | None
     out: _Path | None
     resume: _Path | None
-    dry_run: bool | None
     profile: bool | _Path | None
     tensorboard: bool | None
     max_recoveries: int | None
@@ -69,9 +70,9 @@ class TrainFlags(TypedDict, total=False):
 
 class EvalFlags(TypedDict, total=False):
     model: str | None
-    input_shape: int | Sequence[int] | None
-    input_mean: float | Sequence[float] | None
-    input_std: float | Sequence[float] | None
+    input_shape: int | Sequence[int] | NDArray[Any] | None
+    input_mean: float | Sequence[float] | NDArray[Any] | None
+    input_std: float | Sequence[float] | NDArray[Any] | None
     side: int | str | None
     preprocess: Literal["squash", "center-crop"] | None
     allow_mismatch: bool | None
@@ -90,8 +91,8 @@ class EvalFlags(TypedDict, total=False):
     stored: str | None
     faults_in: str | Sequence[str] | None
     activation_map: str | None
-    ber: float | Sequence[float] | None
-    seeds: int | str | range | Sequence[int] | None
+    ber: float | Sequence[float] | NDArray[Any] | None
+    seeds: int | str | range | Sequence[int] | NDArray[Any] | None
     precision: int | None
     dtype: Literal["f32", "f16", "auto"] | None
     images: int | None
@@ -115,7 +116,7 @@ class EvalFlags(TypedDict, total=False):
     no_tune: bool | None
 
 class InjectFlags(TypedDict, total=False):
-    input_shape: int | Sequence[int] | None
+    input_shape: int | Sequence[int] | NDArray[Any] | None
     model: str | None
     faults: str | int | float | PathLike[str] | None
     ber01: float | None
@@ -158,9 +159,9 @@ class ReportFlags(TypedDict, total=False):
 class ImportFlags(TypedDict, total=False):
     dataset: str | int | float | PathLike[str] | None
     precision: int | None
-    input_mean: float | Sequence[float] | None
-    input_std: float | Sequence[float] | None
-    prefix: float | None
+    input_mean: float | Sequence[float] | NDArray[Any] | None
+    input_std: float | Sequence[float] | NDArray[Any] | None
+    prefix: str | None
     drop: str | Sequence[str] | None
     rename: str | Sequence[str] | None
     packed: bool | None

@@ -15,8 +15,8 @@ from ._nf_gpu import flags as _flags
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
-#: Flags that have no meaning here: they say how the command prints.
-_OF_THE_TERMINAL = {"json", "quiet", "help", "version"}
+#: Flags that have no meaning here: they say what and how the command prints.
+_OF_THE_TERMINAL = {"json", "quiet", "help", "version", "dry-run"}
 #: Keyword arguments with another name than their flag.
 _ALSO = {"data": "dataset"}
 
@@ -38,15 +38,18 @@ def line(command: str, arguments: Mapping[str, Any]) -> list[str]:
     """The flags that keyword arguments stand for, as they would be typed."""
     of_command, typed, positional = known(command), [], []
     for name, value in arguments.items():
-        name = _ALSO.get(name, name)
+        name, value = _ALSO.get(name, name), _plain(value)
         if value is None or value is False:
             continue
         flag = of_command.get(name)
+        spelled = f"--{name.replace('_', '-')}"
+        if spelled[2:] in _OF_THE_TERMINAL or not name.isidentifier():
+            raise UsageError(f"{spelled}: no argument of a function", "it says what the command prints", 2)
         if flag is None:
             # The parser refuses it, and knows what is similar.
-            typed.append(f"--{name.replace('_', '-')}")
+            typed.append(spelled)
         elif flag["positional"]:
-            positional += [_text(each) for each in _each(value)]
+            positional += [_text(flag["value"] or name, each) for each in _each(value)]
         else:
             typed += _typed(flag, value)
     return [*typed, *(["--", *positional] if positional else [])]
@@ -62,10 +65,21 @@ def _typed(flag: Mapping[str, Any], value: Any) -> list[str]:
         if value.step != 1:
             raise UsageError(f"{name}: {value!r} has steps", "give a list, or a range without steps", 2)
         return [f"{name}={value.start}..{value.stop}"]
-    values = [_text(each) for each in _each(value)]
+    values = [_text(name, each) for each in _each(value)]
     if flag["many"] and not flag["list"]:
         return [f"{name}={each}" for each in values]
+    if len(values) > 1 and not flag["list"] and flag["value"] in _PATHS:
+        raise UsageError(f"{name}: {len(values)} paths", "give one", 2)
     return [f"{name}={','.join(values)}"]
+
+
+#: Values of flags that are one path.
+_PATHS = {"FILE", "DIR", "FILE.html", "FILE.toml"}
+
+
+def _plain(value: Any) -> Any:
+    """A number of NumPy or PyTorch, which may be an array without axes, as one of Python."""
+    return value.item() if getattr(value, "ndim", None) == 0 and hasattr(value, "item") else value
 
 
 def _each(value: Any) -> Iterable[Any]:
@@ -75,15 +89,22 @@ def _each(value: Any) -> Iterable[Any]:
     return [value]
 
 
-def _text(value: Any) -> str:
-    if isinstance(value, (str, os.PathLike)):
-        return os.fspath(value)
-    path = getattr(value, "path", None)  # a Base, a Generator
-    if isinstance(path, (str, os.PathLike)):
-        return os.fspath(path)
-    if hasattr(value, "item"):  # a number of NumPy or PyTorch
-        value = value.item()
+def _text(name: str, value: Any) -> str:
+    value = _plain(value)
+    if isinstance(value, (str, bytes, os.PathLike)):
+        return unicode(name, os.fsdecode(value))
+    if not isinstance(value, (int, float)):
+        raise UsageError(f"{name}: {type(value).__name__} is no value of it", "give a text, a path or a number", 2)
     return repr(value) if isinstance(value, float) else str(value)
+
+
+def unicode(name: str, path: str) -> str:
+    """A path that documents can name."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        raise UsageError(f"{name}: {path!r} is not Unicode", "rename it, or go into its folder and name it from there", 2) from None
+    return path
 
 
 def described(command: str, leave_out: Iterable[str] = ()) -> Callable[[_Function], _Function]:

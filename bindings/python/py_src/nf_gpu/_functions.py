@@ -42,11 +42,19 @@ def _call(
     base = arguments.get("base")
     if isinstance(base, Base):
         arguments = {**base.hints, **arguments, "base": base.path}
+    # Where the command wants a file, a run stands for its generator.
+    arguments = {name: _generators(value) if name in {"generator", "init"} else value for name, value in arguments.items()}
     if command in _ON_A_DEVICE:
         before_first()
     with raised(), listener(on_event, progress) as (hear, lines):
         document = _nf_gpu.call(command, line(command, arguments), hear, lines)
     return json.loads(document)
+
+
+def _generators(value: Any) -> Any:
+    if isinstance(value, (list, tuple)):
+        return [_generators(each) for each in value]
+    return value.folder / "generator.safetensors" if isinstance(value, Run) else value
 
 
 @described("train")
@@ -78,17 +86,18 @@ def train(
 
 @described("eval")
 def evaluate(
-    base: AnyBase,
+    base: AnyBase | None = None,
     *,
     data: AnyData | None = None,
-    generator: AnyPath | Generator | Sequence[AnyPath | Generator] | None = None,
+    generator: AnyPath | Generator | Run | Sequence[AnyPath | Generator | Run] | None = None,
     on_event: Callable[[Event], object] | None = None,
     progress: bool = True,
     **flags: Unpack[EvalFlags],
 ) -> Result:
     """Accuracies with clean and with faulty weights, alone and behind generators.
 
-    `seeds` may be a range, `ber` a list; several generators give several evaluations.
+    `seeds` may be a range, `ber` a list; several generators give several evaluations. Without a base, `merge` puts the
+    documents of shares together.
 
     >>> import nf_gpu
     >>> result = nf_gpu.evaluate("models/vgg-small-fashion.safetensors", ber=[0.01, 0.02], seeds=range(7, 9), images=10,
@@ -118,7 +127,7 @@ def energy(
     base: Base | str | None = None,
     *,
     generator: str | Generator | Sequence[str | Generator] | None = None,
-    evaluations: Sequence[AnyPath | Result | Run] = (),
+    evaluations: AnyPath | Result | Run | Sequence[AnyPath | Result | Run] = (),
     **flags: Unpack[EnergyFlags],
 ) -> dict[str, Any]:
     """What networks cost, what a lower voltage saves, and the least energy for an accuracy: the document of
@@ -133,8 +142,13 @@ def energy(
     if isinstance(base, Base):
         arguments.setdefault("classes", base.classes)
     named = [generator] if isinstance(generator, (str, Generator)) else generator or []
-    arguments["base"] = base.model if isinstance(base, Base) else base
+    if isinstance(base, Base):
+        # Of an ONNX file the error says what measures its energy.
+        base = os.fspath(base) if base.path.suffix.lower() == ".onnx" else base.model
+    arguments["base"] = base
     arguments["generator"] = [g.model if isinstance(g, Generator) else g for g in named] or None
+    if isinstance(evaluations, (str, os.PathLike, Result)):
+        evaluations = [evaluations]
     with tempfile.TemporaryDirectory(prefix="nf-gpu-") as folder:
         arguments["evaluations"] = [_document(e, folder, i) for i, e in enumerate(evaluations)]
         return _call("energy", arguments)

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ._errors import UsageError
+
 
 class _FakeQuantize(torch.autograd.Function):
     @staticmethod
@@ -42,6 +44,8 @@ class Network(nn.Module):
 
     def __init__(self, graph: Mapping[str, Any], weights: Mapping[str, Any] | None = None, bits: int | None = 8) -> None:
         super().__init__()
+        if bits is not None and (isinstance(bits, bool) or bits not in range(2, 9)):
+            raise UsageError(f"bits: {bits!r} is no width of stored weights", "give 2 to 8, or None for float32", 2)
         self.graph, self.bits, self.name = graph, bits, graph["name"]
         self._places: dict[str, tuple[nn.Module, str]] = {}
         for parameter in graph["parameters"]:
@@ -62,38 +66,44 @@ class Network(nn.Module):
         """Makes a parameter or buffer, in modules of modules as its name says."""
         *path, leaf = parameter["name"].split(".")
         home: nn.Module = self
+        # A layer may be called like a method or an attribute of a module, and a name of an ONNX file may have empty parts,
+        # which `register_parameter` and its like refuse: the tables behind them take any name.
         for part in path:
-            # A name of an ONNX file may have empty parts.
-            part = part or "_"
-            if part not in home._modules:
-                home.add_module(part, nn.Module())
-            home = home.get_submodule(part)
+            inner = home._modules.get(part)
+            if inner is None:
+                home._modules[part] = inner = nn.Module()
+            home = inner
         if parameter["role"].startswith("running"):
             one = parameter["role"] == "running_var"
-            home.register_buffer(leaf, torch.full(parameter["shape"], float(one)))
+            home._buffers[leaf] = torch.full(parameter["shape"], float(one))
         else:
             value = torch.empty(parameter["shape"])
             _initialise(value, parameter["role"])
-            home.register_parameter(leaf, nn.Parameter(value))
+            home._parameters[leaf] = nn.Parameter(value)
         self._places[parameter["name"]] = home, leaf
 
     def _of(self, name: str | None) -> Tensor | None:
-        if name is None:
-            return None
-        home, leaf = self._places[name]
-        return getattr(home, leaf)
+        return None if name is None else self._needed(name)
 
     def _needed(self, name: str) -> Tensor:
         home, leaf = self._places[name]
-        return getattr(home, leaf)
+        for table in (home._parameters, home._buffers):
+            value = table.get(leaf)
+            if value is not None:
+                return value
+        return getattr(home, leaf)  # a parametrization
 
     def forward(self, x: Tensor) -> Tensor:
         """The output of the last node: of a base, logits `[N, classes]`."""
-        nodes = self.graph["nodes"]
+        y = self._run(x)
+        return y.flatten(1) if self.graph["nodes"][-1]["chw"][1:] == [1, 1] else y
+
+    def _run(self, x: Tensor) -> Tensor:
+        """The output of the last node, `[N, C, H, W]`."""
         values = [x]
-        for index, node in enumerate(nodes[1:], 1):
+        for index, node in enumerate(self.graph["nodes"][1:], 1):
             values.append(self._node(index, node, [values[i] for i in node["inputs"]]))
-        return values[-1].flatten(1) if nodes[-1]["chw"][1:] == [1, 1] else values[-1]
+        return values[-1]
 
     def _node(self, index: int, node: Mapping[str, Any], inputs: list[Tensor]) -> Tensor:
         op, x = node["op"], inputs[0]

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 import json
 import os
 import tempfile
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import _nf_gpu
+import numpy as np
+
 from ._arrays import ArrayLike, floats
 from ._device import before_first
 from ._errors import UsageError, raised
 from ._flags import hints, line
 
 if TYPE_CHECKING:
-    import numpy as np
     import torch
     from numpy.typing import NDArray
 
@@ -36,7 +40,7 @@ class Base:
     hints: dict[str, Any]
 
     def __init__(self, path: str | os.PathLike[str], **hints_: Any) -> None:
-        self.path, self.hints = Path(path), {k: v for k, v in hints_.items() if v is not None}
+        self.path, self.hints = Path(os.fsdecode(path)), {k: v for k, v in hints_.items() if v is not None}
         with raised():
             about, self._tensors = _nf_gpu.base(self.path, hints(self.hints))
         self._about = json.loads(about)
@@ -57,7 +61,7 @@ class Base:
         `input_shape` is `(C, H, W)` where the file leaves it open; `input_mean` and `input_std` are what its input is
         normalised with, a number per channel, of values from 0 to 1. Without them it takes [-1, 1].
         """
-        if Path(path).suffix != ".onnx":
+        if Path(path).suffix.lower() != ".onnx":
             raise UsageError(f"{path}: its name does not end in .onnx", "Base.load reads weights files", 2)
         return cls(path, **hints)
 
@@ -140,10 +144,17 @@ class Base:
         return dict(self._tensors)
 
     def to_torch(self, bits: int | None = 8) -> Network:
-        """The network as a PyTorch module with fake-quantised weights (`bits=None` leaves them)."""
+        """The network as a PyTorch module with weights fake-quantised to 2 to 8 bits (`bits=None` leaves them).
+
+        Like any new module it is in training mode: `.eval()` gives the answers of nf-gpu.
+        """
         from .torch import Network
 
         return Network(self.graph, self._tensors, bits=bits)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Base:
+        # A temporary file stays as long as one of its bases.
+        return copy.copy(self)
 
     def __fspath__(self) -> str:
         return os.fspath(self.path)
@@ -171,9 +182,10 @@ class Generator:
         backend: str | None = None,
         require_gpu: bool = False,
     ) -> None:
-        flags = line("devices", {"adapter": adapter, "backend": backend, "require_gpu": require_gpu})
+        self._adapter = {"adapter": adapter, "backend": backend, "require_gpu": require_gpu}
+        flags = line("devices", self._adapter)
         with raised():
-            self._generator = _nf_gpu.Generator(path, flags)
+            self._generator = _nf_gpu.Generator(os.fsdecode(path), flags)
         self._about = json.loads(self._generator.about)
 
     @classmethod
@@ -184,14 +196,32 @@ class Generator:
     def __call__(self, images: ArrayLike) -> NDArray[np.float32]:
         """`clamp(x + G(x), -1, 1)` of images `[N, C, H, W]` in [-1, 1]: float32 of the same shape."""
         before_first()
+        x = self._images(images)
         with raised():
-            return self._generator.forward(floats(images))
+            return np.concatenate([self._generator.forward(part) for part in _parts(x)])
 
     def gradient(self, images: ArrayLike, upstream: ArrayLike) -> NDArray[np.float32]:
         """The gradient of `sum(self(images) * upstream)` with respect to the images, of their shape."""
         before_first()
+        x, dy = self._images(images), floats(upstream)
+        if x.shape != dy.shape:
+            raise UsageError(f"upstream: its shape is {list(dy.shape)}, that of the images {list(x.shape)}", "give one like them", 2)
         with raised():
-            return self._generator.gradient(floats(images), floats(upstream))
+            return np.concatenate([self._generator.gradient(*pair) for pair in zip(_parts(x), _parts(dy))])
+
+    def _images(self, images: ArrayLike) -> NDArray[np.float32]:
+        """The images as the compiled part takes them. What is nearly right is said."""
+        x, (c, _, _) = floats(images), self.input
+        if x.ndim != 4 or x.shape[1] != c or 0 in x.shape:
+            last = x.ndim == 4 and x.shape[3] == c
+            hint = "the channels come second: images.transpose(0, 3, 1, 2)" if last else "as PyTorch has them; one image is [1, C, H, W]"
+            raise UsageError(f"images are [N, {c}, H, W] for this generator, not {list(x.shape)}", hint, 2)
+        largest = np.abs(x).max()
+        if not np.isfinite(largest):
+            raise UsageError("the images hold numbers that are not finite", "give values in [-1, 1]", 2)
+        if largest > 2:
+            warnings.warn(f"the images reach {largest:g}; [-1, 1] is expected: bytes become images / 127.5 - 1", stacklevel=3)
+        return x
 
     @property
     def path(self) -> Path:
@@ -234,7 +264,7 @@ class Generator:
         return self._generator.tensors()
 
     def to_torch(self, bits: int | None = 8) -> Protect:
-        """The generator as a differentiable PyTorch module."""
+        """The generator as a differentiable PyTorch module, in training mode like any new one."""
         from .torch import Protect
 
         return Protect.of(self, bits=bits)
@@ -242,6 +272,18 @@ class Generator:
     def __fspath__(self) -> str:
         return os.fspath(self.path)
 
+    def __reduce__(self) -> Any:
+        # A copy, or another process, opens a device of its own.
+        return functools.partial(Generator, **self._adapter), (os.fspath(self.path),)
+
     def __repr__(self) -> str:
         trained = f", trained for {self.trained_for}" if self.trained_for else ""
         return f"<nf_gpu.Generator {self.path}: {self.model}, {self.parameters} parameters{trained}>"
+
+
+#: Images that pass at once; Ctrl-C is heeded behind them.
+_AT_ONCE = 256
+
+
+def _parts(images: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+    return [images[first : first + _AT_ONCE] for first in range(0, len(images), _AT_ONCE)]

@@ -8,6 +8,7 @@ import html
 import importlib
 import io
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Union
 
@@ -99,15 +100,14 @@ class Run:
     #: The evaluation at its end; None for a run that was interrupted.
     result: Result | None
 
-    def __init__(self, folder: str | Path) -> None:
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
         self.folder = Path(folder)
         done = self.folder / "eval.json"
         self.result = Result.load(done) if done.exists() else None
 
-    @property
-    def path(self) -> Path:
+    def __fspath__(self) -> str:
         """The folder: a run serves wherever a path to one does."""
-        return self.folder
+        return os.fspath(self.folder)
 
     @property
     def generator(self) -> Generator:

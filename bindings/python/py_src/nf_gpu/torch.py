@@ -15,6 +15,7 @@ import argparse
 import json
 import logging
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
@@ -26,7 +27,7 @@ import torch
 from torch import Tensor, nn
 
 from . import _checkpoints, _nf_gpu
-from ._errors import Error, UsageError, raised
+from ._errors import Error, MissingFileError, UsageError, raised
 from ._flags import line
 from ._interpreter import Network, fake_quantize, load_state
 from ._networks import Base, Generator
@@ -36,12 +37,17 @@ _log = logging.getLogger("nf_gpu")
 __all__ = ["Network", "Protect", "convert", "fake_quantize", "load_state", "save_weights"]
 
 
+#: What a generator's file says of how its weights were made and measured, which is not true of others.
+_OF_THE_MAKING = {"adapter", "command", "commit", "dtype", "results", "seed"}
+
+
 class Protect(Network):
     """A NeuralFuse generator as a differentiable module: `clamp(x + G(x), -1, 1)` of images in [-1, 1].
 
     `source` is a file that `nf-gpu train` wrote, a run, a `Generator`, or the name of one of the generators (ConvL,
     ConvS, DeConvL, DeConvS, UNetL, UNetS, UIP), which then has random weights and takes images of `image`, `(C, H, W)`.
-    In training mode, batch norm normalises with the statistics of the batch; `.eval()` takes the running ones.
+    In training mode, batch norm normalises with the statistics of the batch; `.eval()` takes the running ones. It takes
+    images of one size, its file's or `image`.
     """
 
     def __init__(
@@ -55,6 +61,7 @@ class Protect(Network):
             with raised():
                 graph = json.loads(_nf_gpu.generator_graph(source, image or (3, 32, 32)))
             super().__init__(graph, None, bits)
+            self._metadata = _image_shape(image)
             return
         generator = source if isinstance(source, Generator) else Generator.load(_file(source))
         graph = generator.graph
@@ -62,6 +69,10 @@ class Protect(Network):
             with raised():
                 graph = json.loads(_nf_gpu.generator_graph(generator.model, image))
         super().__init__(graph, generator.state_dict(), bits)
+        with raised():
+            told = _nf_gpu.read_weights(generator.path)[1]
+        kept = {name: text for name, text in told.items() if name not in _OF_THE_MAKING}
+        self._metadata = {**kept, **_image_shape(image)}
 
     @classmethod
     def of(cls, generator: Generator, *, bits: int | None = 8) -> Protect:
@@ -70,15 +81,18 @@ class Protect(Network):
 
     def perturbation(self, x: Tensor) -> Tensor:
         """G(x), of the shape of the images."""
-        return super().forward(x)
+        return self._run(x)
 
     def forward(self, x: Tensor) -> Tensor:
         """`clamp(x + G(x), -1, 1)` of images `[N, C, H, W]`."""
         return torch.clamp(x + self.perturbation(x), -1, 1)
 
-    def save(self, path: str | os.PathLike[str], **metadata: str) -> Path:
-        """Writes the weights as a generator's file, for `train(init=...)`, `evaluate(generator=...)` and `Generator`."""
-        save_weights(path, self.state_dict(), model=self.name, input="[-1,1]", **metadata)
+    def save(self, path: str | os.PathLike[str], **metadata: object) -> Path:
+        """Writes the weights as a generator's file, for `train(init=...)`, `evaluate(generator=...)` and `Generator`.
+
+        What the file that they came from says of images, faults and base network stays in it; `metadata` adds to it.
+        """
+        save_weights(path, self.state_dict(), **{**self._metadata, **metadata, "model": self.name, "input": "[-1,1]"})
         return Path(path)
 
 
@@ -88,10 +102,15 @@ def _file(source: str | os.PathLike[str]) -> Path:
     return path / "generator.safetensors" if path.is_dir() else path
 
 
-def save_weights(path: str | os.PathLike[str], state: Mapping[str, Tensor], **metadata: str) -> None:
+def _image_shape(image: tuple[int, int, int] | None) -> dict[str, str]:
+    return {} if image is None else {"image_shape": ",".join(map(str, image))}
+
+
+def save_weights(path: str | os.PathLike[str], state: Mapping[str, Tensor], **metadata: object) -> None:
     """Writes floating-point tensors as float32 in a file of nf-gpu, whole or not at all."""
+    told = {name: str(value) for name, value in metadata.items()}
     with raised():
-        _nf_gpu.write_weights(path, _arrays(state), {"format": "nf-gpu-1", **metadata})
+        _nf_gpu.write_weights(path, _arrays(state), {**told, "format": "nf-gpu-1"})
 
 
 def _say(text: str) -> None:
@@ -189,14 +208,22 @@ def _exported(source: Any, input_shape: tuple[int, int, int] | None, file: Path,
         raise UsageError("input_shape: a module does not say which images it takes", "as in (3, 32, 32)", 2)
     if file.suffix != ".onnx":
         raise UsageError(f"out: {file} does not end in .onnx", "a module of its own is kept as ONNX", 2)
-    training, images = source.training, torch.zeros(1, *input_shape)
+    if not file.parent.is_dir():
+        raise MissingFileError(f"out: there is no folder {file.parent}", "make it first")
+    modes, images = [(part, part.training) for part in source.modules()], torch.zeros(1, *input_shape)
     parameter = next(source.parameters(), None)
     images = images if parameter is None else images.to(parameter.device, parameter.dtype)
     try:
         torch.onnx.export(source.eval(), (images,), str(file), input_names=["images"], output_names=["logits"],
                           verbose=False, external_data=False)  # fmt: skip
+    except Exception as error:
+        # The exporter's own words come in colours, and many of them.
+        why = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).strip().partition("\n")[0]
+        hint = "it must take images of input_shape alone; or export it yourself, and give the file to Base.from_onnx"
+        raise Error(f"PyTorch cannot export the module: {why or type(error).__name__}", hint) from error
     finally:
-        source.train(training)
+        for part, training in modes:
+            part.training = training
     return Base.from_onnx(file, **hints)
 
 
