@@ -12,7 +12,7 @@ use crate::{
     data,
     error::{Error, Result},
     files::{self, FloatFormat},
-    models,
+    models::{self, BaseInfo},
     report::eval_json::{Evaluation, VERSION},
 };
 use search::Search;
@@ -136,22 +136,40 @@ pub fn choose(
     for other in rest {
         comparable(first, other)?;
     }
-    let bits = first.1.precision;
-    if bits != 8 && bits != FloatFormat::BITS {
-        let what = format!("{} is of weights of {bits} bits", first.0);
-        let hint = "accesses are counted for weights of whole bytes: evaluate with --precision 8, or --stored";
-        return Err(Error::argument("--min-accuracy", what, hint));
-    }
-    let info = models::base_info(&first.1.base.model)?;
-    let graph = models::base(info.name, count_classes(&first.1, classes), None)?;
-    let base =
-        Cost::stored(&graph, &vec![StoredBits { weight: bits, bias: 0 }; graph.layers.len()]);
+    // What an evaluation has counted is of the network itself, which may be the user's own.
+    let base = match evaluations.iter().find_map(|(_, e)| e.accesses()) {
+        Some((base, _)) => base,
+        None => base_accesses(first, classes)?,
+    };
     let mut search = Search::new(points, at, minimum, base);
     for (file, evaluation) in evaluations {
-        search.add(file, evaluation, info.side)?;
+        search.add(file, evaluation)?;
     }
     search.one_fault_model()?;
     Ok(search.finish())
+}
+
+/// Accesses of a base network that has a name, as its evaluation stored it.
+fn base_accesses((file, evaluation): &(String, Evaluation), classes: u32) -> Result<u64> {
+    let bits = evaluation.precision;
+    if bits != 8 && bits != FloatFormat::BITS {
+        let what = format!("{file} is of weights of {bits} bits");
+        let hint = "accesses are counted for weights of whole bytes: evaluate with --precision 8, or --stored";
+        return Err(Error::argument("--min-accuracy", what, hint));
+    }
+    let info = named_base(file, evaluation)?;
+    let graph = models::base(info.name, count_classes(evaluation, classes), None)?;
+    let stored = vec![StoredBits { weight: bits, bias: 0 }; graph.layers.len()];
+    Ok(Cost::stored(&graph, &stored).weight_accesses)
+}
+
+/// The base network of an evaluation that has not counted its accesses.
+fn named_base(file: &str, evaluation: &Evaluation) -> Result<&'static BaseInfo> {
+    models::base_info(&evaluation.base.model).map_err(|_| {
+        let what = format!("{file} is of {}, a network of yours, without its accesses", evaluation.base.model);
+        let hint = "evaluate it again with --points FILE.toml, the voltages of your memory, or --voltage V";
+        Error::argument("--min-accuracy", what, hint)
+    })
 }
 
 /// Refuses evaluations of different networks or images: their accuracies cannot be compared.

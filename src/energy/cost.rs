@@ -48,7 +48,7 @@ impl Cost {
     /// front with its memory at the nominal voltage; relative to the base alone at the nominal voltage.
     /// `energy_per_access` is the energy of an access at the lower voltage, relative to the nominal one.
     pub fn energy(&self, generator: Option<&Self>, energy_per_access: f64) -> f64 {
-        energy_per_access + share(generator.map(|g| g.weight_accesses), self.weight_accesses)
+        energy(self.weight_accesses, generator.map(|g| g.weight_accesses), energy_per_access)
     }
 
     /// Energy saved, in per cent: the paper's equation 6 over weight accesses.
@@ -79,6 +79,11 @@ impl Cost {
     pub fn efficiency_ratio(&self, recovery: f64) -> f64 {
         recovery / (self.parameters as f64 / 1e6)
     }
+}
+
+/// [`Cost::energy`] of so many accesses of the base network and of the generator.
+pub(super) fn energy(base: u64, generator: Option<u64>, energy_per_access: f64) -> f64 {
+    energy_per_access + share(generator, base)
 }
 
 /// A number of the generator, as a share of the same number of the base.

@@ -119,3 +119,27 @@ impl Generator {
         format!("{begins}, trained for {base}{}", trained.asked.words())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nn::initialise;
+
+    /// A file that another program wrote may know the size and no faults.
+    #[test]
+    fn the_size_of_images_needs_no_training() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("g.safetensors");
+        let mut weights = initialise(&models::generator("ConvS", [3, 28, 28]).unwrap(), false, 1);
+        weights.metadata.insert("model".into(), "ConvS".into());
+        let mut input = |shape: Option<&str>| {
+            weights.metadata.extend(shape.map(|shape| ("image_shape".into(), shape.into())));
+            weights.save(&path).unwrap();
+            let file = GeneratorFile::load(&path).unwrap();
+            assert!(file.trained.is_none());
+            [file.input(None), file.input(Some([40, 24]))].map(Result::unwrap)
+        };
+        assert_eq!(input(None), [[3, 32, 32], [3, 40, 24]]);
+        assert_eq!(input(Some("3,28,28")), [[3, 28, 28], [3, 40, 24]]);
+    }
+}

@@ -1,19 +1,20 @@
 //! Gathers measured accuracies by operating point and generator.
 
-use super::{Candidate, Choice, Unmeasured};
+use super::{Candidate, Choice, Unmeasured, named_base};
 use crate::{
-    energy::{Cost, OperatingPoint, OperatingPoints, tells_voltage},
+    energy::{Cost, OperatingPoint, OperatingPoints, cost::energy, tells_voltage},
     error::{Error, Result},
     models,
     report::{
-        eval_json::{Description, Evaluation, Perturbed, Spread},
+        eval_json::{Description, EvaluatedGenerator, Evaluation, Perturbed, Spread},
         table,
     },
 };
 
 /// What stands in front of the base network: a generator or nothing.
 struct InFront {
-    generator: Option<Cost>,
+    /// The generator's name, and its accesses for one image.
+    generator: Option<(String, u64)>,
     /// Distinguishes two generators of the same name.
     file_sha256: String,
     /// The evaluation in which the generator was first met.
@@ -41,7 +42,8 @@ pub(super) struct Search<'a> {
     /// The operating point of all faulty measurements, if the user names one.
     at: Option<&'a OperatingPoint>,
     minimum: f64,
-    base: Cost,
+    /// Accesses of the base network for one image.
+    base: u64,
     /// The first entry stands for "no generator".
     fronts: Vec<InFront>,
     measured: Vec<Measured<'a>>,
@@ -54,7 +56,7 @@ impl<'a> Search<'a> {
         points: &'a OperatingPoints,
         at: Option<&'a OperatingPoint>,
         minimum: f64,
-        base: Cost,
+        base: u64,
     ) -> Self {
         let none = InFront { generator: None, file_sha256: String::new(), file: None };
         Self {
@@ -70,14 +72,14 @@ impl<'a> Search<'a> {
     }
 
     /// Adds the measurements of an evaluation.
-    pub(super) fn add(&mut self, file: &str, evaluation: &Evaluation, side: u32) -> Result<()> {
+    pub(super) fn add(&mut self, file: &str, evaluation: &Evaluation) -> Result<()> {
         let front = match &evaluation.generator {
             None => None,
             Some(g) => {
                 let known = |f: &InFront| f.generator.is_some() && f.file_sha256 == g.file_sha256;
                 Some(match self.fronts.iter().position(known) {
                     Some(at) => at,
-                    None => self.front(&g.name, &g.file_sha256, side, file)?,
+                    None => self.front(g, evaluation, file)?,
                 })
             }
         };
@@ -119,10 +121,22 @@ impl<'a> Search<'a> {
     }
 
     /// Remembers a generator and returns its index.
-    fn front(&mut self, name: &str, sha256: &str, side: u32, file: &str) -> Result<usize> {
-        let generator = Some(Cost::of(&models::generator(name, [3, side, side])?));
-        let (file_sha256, file) = (sha256.to_owned(), Some(file.to_owned()));
-        self.fronts.push(InFront { generator, file_sha256, file });
+    fn front(
+        &mut self,
+        generator: &EvaluatedGenerator,
+        evaluation: &Evaluation,
+        file: &str,
+    ) -> Result<usize> {
+        let name = generator.name.clone();
+        let accesses = match evaluation.accesses() {
+            Some((_, Some(accesses))) => accesses,
+            _ => {
+                let side = named_base(file, evaluation)?.side;
+                Cost::of(&models::generator(&name, [3, side, side])?).weight_accesses
+            }
+        };
+        let (file_sha256, file) = (generator.file_sha256.clone(), Some(file.to_owned()));
+        self.fronts.push(InFront { generator: Some((name, accesses)), file_sha256, file });
         Ok(self.fronts.len() - 1)
     }
 
@@ -205,12 +219,12 @@ impl<'a> Search<'a> {
             voltage: m.point.voltage,
             ber: m.ber,
             faults,
-            generator: generator.map(|g| g.name.clone()),
+            generator: generator.map(|(name, _)| name.clone()),
             files: m.files,
             accuracy: accuracy.mean,
             interval: accuracy.interval,
             maps,
-            energy: self.base.energy(generator, m.point.energy_per_access),
+            energy: energy(self.base, generator.map(|g| g.1), m.point.energy_per_access),
             accurate_enough: accuracy.mean >= self.minimum,
         }
     }
@@ -225,7 +239,7 @@ impl<'a> Search<'a> {
             self.points.iter().filter(there).map(move |p| Unmeasured {
                 voltage: p.voltage,
                 ber: p.ber,
-                generator: front.generator.as_ref().map(|g| g.name.clone()),
+                generator: front.generator.as_ref().map(|(name, _)| name.clone()),
                 file: front.file.clone(),
             })
         });

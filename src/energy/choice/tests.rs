@@ -1,6 +1,6 @@
 use super::*;
 use crate::report::eval_json::{
-    Description, Document, EvaluatedGenerator, FlippedBits, Perturbed, sample, stuck_at,
+    Description, Document, Energy, EvaluatedGenerator, FlippedBits, Perturbed, sample, stuck_at,
 };
 use serde_json::{Value, json};
 
@@ -233,4 +233,24 @@ fn documents_are_read_and_refused() {
         assert!(error.hint().unwrap().contains("eval --json"), "{error}");
     }
     assert!(read_evaluations(&dir.path().join("none.json")).is_err());
+}
+
+/// Of a network that nobody has named, what the evaluation has counted is taken.
+#[test]
+fn a_network_of_the_user_s_has_the_accesses_of_its_evaluations() {
+    let mut own = sample();
+    own.base.model = "own".into();
+    let error = run(&[own.clone()], 80.0).unwrap_err();
+    assert!(error.to_string().contains("0.json is of own, a network of yours"), "{error}");
+    assert!(error.hint().unwrap().contains("--points"));
+    let mut counted = own.clone();
+    let energy =
+        Energy { base_accesses: Some(1000), generator_accesses: Some(100), ..Energy::default() };
+    counted.perturbed[0].energy = Some(energy);
+    (own.generator, own.clean.accuracy_nf, own.perturbed[0].accuracy_nf) = (None, None, None);
+    let choice = run(&[own, counted], 80.0).unwrap();
+    let energies: Vec<f64> = choice.candidates.iter().map(|c| c.energy).collect();
+    for (got, wanted) in energies.iter().zip([0.69395, 0.79395, 1.0, 1.1]) {
+        assert!((got - wanted).abs() < 1e-12, "{energies:?}");
+    }
 }

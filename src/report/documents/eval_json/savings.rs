@@ -21,6 +21,14 @@ impl Evaluation {
         p.energy.as_ref().or(self.energy.as_ref().filter(|_| self.perturbed.len() == 1))
     }
 
+    /// Weight-memory accesses for one image, of the base network and of the generator if there is one, where the energy of
+    /// any rate was counted.
+    pub fn accesses(&self) -> Option<(u64, Option<u64>)> {
+        let counted =
+            self.energy.iter().chain(self.perturbed.iter().filter_map(|p| p.energy.as_ref()));
+        counted.filter_map(|e| Some((e.base_accesses?, e.generator_accesses))).next()
+    }
+
     /// The savings under the faults `p`, if their voltage is known.
     pub fn savings(&self, p: &Perturbed) -> Option<Savings> {
         let energy = self.energy_of(p)?;
