@@ -1,4 +1,4 @@
-//! Formats numbers for readers: shares, rates, counts, durations, dates.
+//! Formats numbers for readers: shares, rates, counts, sizes, durations, dates; and paths for documents.
 
 use std::path::Path;
 

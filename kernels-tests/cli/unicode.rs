@@ -35,7 +35,7 @@ fn documents_are_whole() {
         ("devices", true),
         ("data show fashion-sample --columns 1 --out @x.png", true),
         ("import base.safetensors --model vgg-small --out @w.safetensors", true),
-        ("inject --base @b.safetensors --ber 0.01 --seed 1 --out @f.safetensors", false),
+        ("inject --base @b.safetensors --ber 0.01 --seed 1 --out @f.safetensors", true),
         ("forward --weights @b.safetensors --input x.npy --output @y.npy", true),
         ("export @g.safetensors --out @g.onnx --c @c --golden @golden", true),
         (
@@ -67,7 +67,20 @@ fn settings_that_could_not_be_read_again_are_refused() {
     for line in [
         "train --base @b.safetensors --chip 1 --steps 1 --out run",
         "train --base base.safetensors --chip 1 --steps 1 --out @run",
+        "train --base base.safetensors --chip 1 --steps 1 --out run --data-dir @d",
+        "train --base base.safetensors --chip 1 --steps 1 --out run --init @g.safetensors",
+        "train --base base.safetensors --chip @map.npy --steps 1 --out run",
+        "train --base base.safetensors --fault-map @map.npy --layout layout.toml --steps 1 --out run",
+        "train --base base.safetensors --fault-map map.npy --layout @layout.toml --steps 1 --out run",
+        "train --resume run --steps 2 --init @g.safetensors",
+        "pretrain --model vgg-small --dataset fashion-sample --steps 1 --out @w.safetensors",
+        "pretrain --model vgg-small --dataset fashion-sample --steps 1 --out w.safetensors --checkpoint @c",
+        "pretrain --model vgg-small --dataset fashion-sample --steps 1 --out w.safetensors --init @w",
+        "pretrain --model vgg-small --dataset fashion-sample --steps 1 --out w.safetensors --data-dir @d",
         "repro cifar10 --smoke --out @r",
+        "repro cifar10 --smoke --artefacts @r",
+        "repro cifar10 --bases @r",
+        "repro cifar10 --data-dir @r",
     ] {
         println!("nf-gpu {line}");
         Ended::of(&mut nf(&place, line)).refused(2, &says);

@@ -5,25 +5,27 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Who can see a type: its file alone, more files, or all of them.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Seen {
-    Here,
-    There,
-    Everywhere,
+enum Visibility {
+    Private,
+    Restricted,
+    Public,
 }
 
 /// The types that a file declares. Associated types, which are indented, are not among them unless they are public.
-fn types(code: &str) -> Vec<(Seen, &str)> {
-    let declared = |line: &'_ str| -> Option<(Seen, usize)> {
+fn types(code: &str) -> Vec<(Visibility, &str)> {
+    let declared = |line: &'_ str| -> Option<(Visibility, usize)> {
         let (seen, rest) = match line.trim_start().strip_prefix("pub") {
-            Some(rest) if rest.starts_with('(') => (Seen::There, rest.split_once(") ")?.1),
-            Some(rest) => (Seen::Everywhere, rest.strip_prefix(' ')?),
-            None => (Seen::Here, line),
+            Some(rest) if rest.starts_with('(') => {
+                (Visibility::Restricted, rest.split_once(") ")?.1)
+            }
+            Some(rest) => (Visibility::Public, rest.strip_prefix(' ')?),
+            None => (Visibility::Private, line),
         };
         let (kind, name) = rest.split_once(' ')?;
         let kinds = ["struct", "enum", "trait", "type", "union"];
         kinds.contains(&kind).then(|| (seen, line.len() - name.len()))
     };
-    let name = |line: &'_ str| -> Option<(Seen, usize, usize)> {
+    let name = |line: &'_ str| -> Option<(Visibility, usize, usize)> {
         let (seen, begin) = declared(line)?;
         let len = line[begin..].find(|c: char| !c.is_alphanumeric()).unwrap_or(line.len() - begin);
         Some((seen, begin, begin + len))
@@ -35,7 +37,7 @@ fn types(code: &str) -> Vec<(Seen, &str)> {
 /// The types that so many can see, with the files that declare them.
 fn declared(
     sources: &[(String, String)],
-    wanted: fn(Seen) -> bool,
+    wanted: fn(Visibility) -> bool,
 ) -> BTreeMap<String, BTreeSet<String>> {
     let mut found: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for (file, text) in sources {
@@ -49,7 +51,7 @@ fn declared(
 
 #[test]
 fn a_type_has_a_name_of_its_own() {
-    let found = declared(&sources(), |seen| seen != Seen::Here);
+    let found = declared(&sources(), |seen| seen != Visibility::Private);
     assert!(found.len() > 300, "{}: are they still found?", found.len());
     let mut wrong = Vec::new();
     for (name, files) in found.iter().filter(|(_, files)| files.len() > 1) {
@@ -62,8 +64,8 @@ fn a_type_has_a_name_of_its_own() {
 #[test]
 fn a_private_type_does_not_have_the_name_of_a_public_one() {
     let sources = sources();
-    let public = declared(&sources, |seen| seen == Seen::Everywhere);
-    let private = declared(&sources, |seen| seen == Seen::Here);
+    let public = declared(&sources, |seen| seen == Visibility::Public);
+    let private = declared(&sources, |seen| seen == Visibility::Private);
     assert!(private.len() > 100, "{}: are they still found?", private.len());
     let both = private.iter().filter_map(|(name, here)| Some((name, here, public.get(name)?)));
     let wrong: Vec<_> = both
@@ -76,7 +78,8 @@ fn a_private_type_does_not_have_the_name_of_a_public_one() {
 fn types_of_every_visibility_are_found() {
     let code = "pub struct A;\npub(super) enum B<T> {}\npub(in crate::data) type C = u8;\n    pub trait D: E {\n\
                 struct F;\npub fn g() {}\ncrate::params! {\n    pub struct H {\n        pub structure: u32,\n";
-    let [here, there, everywhere] = [Seen::Here, Seen::There, Seen::Everywhere];
+    let [here, there, everywhere] =
+        [Visibility::Private, Visibility::Restricted, Visibility::Public];
     let found = [(everywhere, "A"), (there, "B"), (there, "C"), (everywhere, "D"), (here, "F")];
     assert_eq!(types(code), [&found[..], &[(everywhere, "H")]].concat());
 }

@@ -84,13 +84,13 @@ pub fn run(args: &ConformArgs) -> Result<()> {
     }
     interrupt::watch(args.quiet);
     let mut survey = Survey::new(quirks);
-    let job = AdapterWork { args, suites, draw, seed: args.seed.unwrap_or_else(clock) };
+    let work = AdapterWork { args, suites, draw, seed: args.seed.unwrap_or_else(clock) };
     let outcome = if args.all_adapters {
-        adapters.into_iter().try_for_each(|adapter| job.on_listed(&mut survey, adapter))
+        adapters.into_iter().try_for_each(|adapter| work.on_listed(&mut survey, adapter))
     } else {
-        job.on(&mut survey, &args.gpu.choice())
+        work.on(&mut survey, &args.gpu.choice())
     };
-    let printed = if survey.adapters.is_empty() { Ok(()) } else { job.print(&survey) };
+    let printed = if survey.adapters.is_empty() { Ok(()) } else { work.print(&survey) };
     verdict(&survey, args.quirks.as_deref(), outcome).and(printed)
 }
 

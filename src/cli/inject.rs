@@ -107,8 +107,8 @@ pub(super) fn call(args: &InjectArgs, host: &mut Host<'_>) -> Result<FaultRecord
 fn inject(args: &InjectArgs, quiet: bool, say: &mut dyn FnMut(&str)) -> Result<FaultRecord> {
     let record_file = args.out.with_extension("json");
     let replayed = args.replay.as_ref().map(|path| FaultRecord::load(path)).transpose()?;
-    let job = match &replayed {
-        None => args.job()?,
+    let injection = match &replayed {
+        None => args.injection()?,
         Some(record) => args.replayed(record)?,
     };
     // If only the faulty file was deleted, it is made again beside its record, which stays as it
@@ -116,39 +116,39 @@ fn inject(args: &InjectArgs, quiet: bool, say: &mut dyn FnMut(&str)) -> Result<F
     let is_beside = args.replay.as_ref().is_some_and(|replay| places::same(replay, &record_file));
     let written = Some(&record_file).filter(|_| !is_beside);
     Places::default()
-        .reads("--base", [&job.base_file])
+        .reads("--base", [&injection.base_file])
         .reads("--replay", &args.replay)
-        .reads_faults(&job.read_from)?
+        .reads_faults(&injection.read_from)?
         .writes("--out", [&args.out])
         .writes("the record beside --out", written)
         .check()?;
-    if onnx::is_onnx(&args.out) && !onnx::is_onnx(&job.base_file) {
+    if onnx::is_onnx(&args.out) && !onnx::is_onnx(&injection.base_file) {
         let what = "only the faults of an ONNX file can be written into one";
         let hint = "write the weights as safetensors: --out faulty.safetensors";
         return Err(Error::argument("--out", what, hint));
     }
-    let network = (&job.base.graph, &job.base.weights);
-    job.base.graph.remarks(&job.faults)?.iter().for_each(|line| say(line));
-    if job.base.graph.layer_names().any(|name| name.starts_with(onnx::export::GENERATOR)) {
+    let network = (&injection.base.graph, &injection.base.weights);
+    injection.base.graph.remarks(&injection.faults)?.iter().for_each(|line| say(line));
+    if injection.base.graph.layer_names().any(|name| name.starts_with(onnx::export::GENERATOR)) {
         say(
             "note: this file holds a generator too. Faults hit its weights, and the network's words have other \
              addresses than in the file that it was exported with: give that one",
         );
     }
-    let mut read = faulty_weights(network, job.precision, &job.faults, job.seed)?;
+    let mut read = faulty_weights(network, injection.precision, &injection.faults, injection.seed)?;
     if args.verify {
-        say(&args.verify(&job, &read, quiet)?);
+        say(&args.verify(&injection, &read, quiet)?);
     }
     // The metadata name neither adapter nor commit, so that the same faults give the same bytes.
-    let what = format!("{}, seed {}", job.faults, job.seed);
+    let what = format!("{}, seed {}", injection.faults, injection.seed);
     read.weights.metadata.insert(INJECTED.to_owned(), what);
-    read.weights.metadata.insert("precision".to_owned(), job.precision.to_string());
-    let faulty_file = onnx::is_onnx(&args.out).then(|| job.onnx(&read, args)).transpose()?;
+    read.weights.metadata.insert("precision".to_owned(), injection.precision.to_string());
+    let faulty_file = onnx::is_onnx(&args.out).then(|| injection.onnx(&read, args)).transpose()?;
     let sha256 = match &faulty_file {
         Some(bytes) => sha256_of(bytes),
         None => read.weights.sha256()?,
     };
-    let record = job.record(&read, sha256);
+    let record = injection.record(&read, sha256);
     if let Some(before) = replayed.filter(|before| before.file_sha256 != record.file_sha256) {
         let what = format!(
             "the file made again has SHA-256 {}, the record says {}",
@@ -178,7 +178,7 @@ impl InjectArgs {
         )
     }
 
-    fn job(&self) -> Result<Injection> {
+    fn injection(&self) -> Result<Injection> {
         let faults = self.faults.at(self.ber)?;
         let seed = match self.faults.only_seed_or("--seed", self.seed.is_some())? {
             Some(seed) => seed,
@@ -201,7 +201,7 @@ impl InjectArgs {
         Ok(Injection { base_file: file, base, precision, faults, read_from, seed })
     }
 
-    /// The job that a record describes; `--base` and `--fault-map` may name new places of the network and the
+    /// The injection that a record describes; `--base` and `--fault-map` may name new places of the network and the
     /// measured map.
     fn replayed(&self, record: &FaultRecord) -> Result<Injection> {
         let given = [
@@ -247,12 +247,12 @@ impl InjectArgs {
     }
 
     /// Compares the host's faulty weights with those that the adapter computes, and says on which.
-    fn verify(&self, job: &Injection, read: &FaultyWeights, quiet: bool) -> Result<String> {
+    fn verify(&self, injection: &Injection, read: &FaultyWeights, quiet: bool) -> Result<String> {
         let gpu = self.gpu.open(quiet)?;
-        let (graph, weights) = (&job.base.graph, &job.base.weights);
-        let net = FrozenNet::for_inference(&gpu, graph, weights, job.precision, 1)?;
-        let injector = net.injector(&gpu, 0, Some(&job.faults))?;
-        injector.run(&gpu, &[job.seed])?;
+        let (graph, weights) = (&injection.base.graph, &injection.base.weights);
+        let net = FrozenNet::for_inference(&gpu, graph, weights, injection.precision, 1)?;
+        let injector = net.injector(&gpu, 0, Some(&injection.faults))?;
+        injector.run(&gpu, &[injection.seed])?;
         let flips = injector.flips(&gpu)?.pop().unwrap_or_default();
         let layers = graph.layers.iter().zip(net.read(&gpu, 0)?).zip(flips).zip(&read.flips);
         for (((layer, on_gpu), counted), expected) in layers {

@@ -124,6 +124,7 @@ fn settings(args: &TrainArgs, typed: &ArgMatches) -> Result<TrainConfig> {
             typed.value_source(flag) == Some(ValueSource::CommandLine)
         })?;
     }
+    config.check_paths()?;
     if config.resume.is_none() {
         config.checked()?;
     }

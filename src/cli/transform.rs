@@ -117,7 +117,7 @@ impl TransformArgs {
         let side = self.side.or(trained.side);
         let preprocess = self.preprocess.or(trained.preprocess);
         let crops = preprocess == Some(Preprocess::CenterCrop);
-        let known = file.images().is_some();
+        let known = file.images()?.is_some();
         // The size before a crop says what is left only where nothing else does.
         let hw = side.filter(|_| !(crops && known)).map(Side::hw);
         PreprocessArgs { side, preprocess }.for_input(file.input(hw)?)

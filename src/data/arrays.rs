@@ -68,7 +68,7 @@ impl Arrays {
     /// Names of the classes: their numbers.
     pub(super) fn class_names(&self) -> Result<Vec<String>> {
         let has = |split| self.store.has(ArrayName::Labels, split);
-        // Where there are none at all, those of an evaluation are asked for, which is all that could be done.
+        // Where there are none at all, those of the test split are missed, which every command wants.
         let train = has(Split::Train) && !has(Split::Test);
         Ok(self.classes(if train { Split::Train } else { Split::Test })?.0)
     }

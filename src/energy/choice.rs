@@ -137,11 +137,15 @@ pub fn choose(
         comparable(first, other)?;
     }
     // What an evaluation has counted is of the network itself, which may be the user's own.
-    let base = match evaluations.iter().find_map(|(_, e)| e.accesses()) {
-        Some((base, _)) => base,
+    let counted = || evaluations.iter().filter_map(|(_, e)| Some((e, e.accesses()?)));
+    let base = match counted().next() {
+        Some((_, (base, _))) => base,
         None => base_accesses(first, classes)?,
     };
-    let mut search = Search::new(points, at, minimum, base);
+    let generators = counted().filter_map(|(e, (_, accesses))| {
+        Some((e.generator.as_ref()?.file_sha256.clone(), accesses?))
+    });
+    let mut search = Search::new(points, at, minimum, (base, generators.collect()));
     for (file, evaluation) in evaluations {
         search.add(file, evaluation)?;
     }

@@ -15,7 +15,7 @@ use crate::{
 #[derive(Debug)]
 pub struct DeviceImages {
     /// `None` if the images are streamed.
-    shards: Option<Vec<SetSlice>>,
+    shards: Option<Vec<ImageShard>>,
     /// Channels, rows and columns of an image.
     chw: [u32; 3],
     /// Class of each image.
@@ -23,7 +23,7 @@ pub struct DeviceImages {
 }
 
 #[derive(Debug)]
-struct SetSlice {
+struct ImageShard {
     buffer: Buffer,
     first: u32,
     count: u32,
@@ -73,7 +73,7 @@ impl DeviceImages {
         for (i, chunk) in set.pixels.chunks(most * bytes).enumerate() {
             let buffer = Buffer::with(gpu, "images", chunk)?;
             let (first, count) = ((i * most) as u32, (chunk.len() / bytes) as u32);
-            shards.push(SetSlice { buffer, first, count });
+            shards.push(ImageShard { buffer, first, count });
         }
         Ok(Self { shards: Some(shards), ..Self::streamed(set.chw(), &set.labels) })
     }
@@ -120,7 +120,7 @@ impl DeviceImages {
         let mut pixels = None;
         match &self.shards {
             Some(shards) => {
-                for SetSlice { buffer, first, count } in shards {
+                for ImageShard { buffer, first, count } in shards {
                     let from = tape.import("images", buffer);
                     let plan = images::plan(shape, *first, *count)?;
                     tape.push(plan, &[from, picks, id])?;

@@ -32,8 +32,8 @@ struct CellWork {
 pub(super) struct Work {
     /// Seconds until each shared thing exists.
     shared: BTreeMap<Shared, f64>,
-    /// The job of each cell that is to be measured, by the cell's index.
-    jobs: BTreeMap<usize, CellWork>,
+    /// The work of each cell that is to be measured, by the cell's index.
+    work: BTreeMap<usize, CellWork>,
 }
 
 impl Work {
@@ -49,33 +49,33 @@ impl Work {
 
     /// Adds a cell: its name, what it needs, and the seconds of its evaluation.
     pub(super) fn add(&mut self, cell: usize, id: String, needs: &[Shared], own: f64) {
-        self.jobs.insert(cell, CellWork { id, needs: needs.iter().copied().collect(), own });
+        self.work.insert(cell, CellWork { id, needs: needs.iter().copied().collect(), own });
     }
 
     /// Seconds that a cell takes now: its evaluation, and whatever it needs that does not exist yet.
     pub(super) fn seconds(&self, cell: usize) -> f64 {
         let shared = |need: &Shared| self.shared.get(need).copied().unwrap_or(0.0);
-        let of = |job: &CellWork| job.own + job.needs.iter().map(shared).sum::<f64>();
-        self.jobs.get(&cell).map_or(0.0, of)
+        let of = |of_cell: &CellWork| of_cell.own + of_cell.needs.iter().map(shared).sum::<f64>();
+        self.work.get(&cell).map_or(0.0, of)
     }
 
     /// Notes that a cell is finished, and so is everything that it needed.
     pub(super) fn done(&mut self, cell: usize) {
-        for need in self.jobs.remove(&cell).map(|job| job.needs).unwrap_or_default() {
+        for need in self.work.remove(&cell).map(|of_cell| of_cell.needs).unwrap_or_default() {
             self.shared.insert(need, 0.0);
         }
     }
 
     /// Forgets a cell that failed.
     pub(super) fn gave_up(&mut self, cell: usize) {
-        self.jobs.remove(&cell);
+        self.work.remove(&cell);
     }
 
     /// Goes through the cells in order and takes each that fits in what the taken ones leave of `budget`
     /// seconds.
     pub(super) fn forecast(&self, budget: f64) -> Forecast {
         let (mut left, mut sum, mut cells) = (self.clone(), 0.0, Vec::new());
-        for (&cell, job) in &self.jobs {
+        for (&cell, of_cell) in &self.work {
             let seconds = left.seconds(cell);
             let fits = sum + seconds <= budget;
             if fits {
@@ -83,7 +83,7 @@ impl Work {
                 left.done(cell);
             }
             let sum_hours = fits.then_some(sum / HOUR);
-            cells.push(Planned { id: job.id.clone(), hours: seconds / HOUR, sum_hours, fits });
+            cells.push(Planned { id: of_cell.id.clone(), hours: seconds / HOUR, sum_hours, fits });
         }
         // A negative budget means that the time is over.
         Forecast { hours: budget.max(0.0) / HOUR, cells }

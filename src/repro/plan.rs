@@ -5,7 +5,7 @@ use crate::{
     data::{self, DatasetInfo},
     error::{Error, Result},
     fault::matches,
-    models,
+    models, words,
 };
 use std::collections::BTreeSet;
 
@@ -130,13 +130,8 @@ fn model(paper: &str, large: bool) -> String {
 /// The data set in the form that training accepts, and its name.
 fn dataset(table: &PaperTable, settings: &ReproSettings) -> Result<(String, String)> {
     let name = table.dataset.to_owned();
-    let real = if name == IMAGENET10 {
-        let folder = settings.data_dir.join(&name);
-        let what = || Error::argument("--data-dir", "it is not Unicode", "rename the folder");
-        folder.to_str().ok_or_else(what)?.to_owned()
-    } else {
-        name.clone()
-    };
+    let real =
+        if name == IMAGENET10 { words::path(settings.data_dir.join(&name)) } else { name.clone() };
     let here = data::is_folder(&real)
         || data::known().any(|info: &DatasetInfo| info.name == real)
             && data::is_here(&real, &settings.data_dir)?;

@@ -250,17 +250,22 @@ impl TrainConfig {
         Ok(if matches!(self.maps()?, Maps::Chip(_)) { 1 } else { self.copies })
     }
 
+    /// Refuses paths that `config.toml` cannot name.
+    pub(crate) fn check_paths(&self) -> Result<()> {
+        unicode("--base", [&self.base])?;
+        unicode("--data-dir", [&self.data_dir])?;
+        unicode("--init", &self.init)?;
+        unicode("--out", [&self.out])?;
+        unicode("--chip", self.faults.map_files()?)?;
+        unicode("--layout", &self.faults.layout)
+    }
+
     /// Refuses values that make no sense.
     pub fn checked(&self) -> Result<()> {
         self.fault_model()?;
         self.maps()?;
         self.goal.loss()?;
-        unicode("--base", [&self.base])?;
-        unicode("--data-dir", [&self.data_dir])?;
-        unicode("--init", &self.init)?;
-        unicode("--out", [&self.out])?;
-        unicode("--fault-map", &self.faults.fault_map)?;
-        unicode("--layout", &self.faults.layout)?;
+        self.check_paths()?;
         positive("--copies", self.copies.into())?;
         if self.copies > MAX_COPIES {
             let what = format!("{} copies", self.copies);

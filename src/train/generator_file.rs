@@ -1,6 +1,6 @@
 //! A generator in its file: which network it is, and what it was trained for.
 
-use super::trained_for::{TrainedFor, image_shape};
+use super::trained_for::{TrainedFor, image_shape, not_understood};
 use crate::{
     error::{Error, Result},
     files::{Weights, read_file, sha256_of},
@@ -71,17 +71,20 @@ impl GeneratorFile {
     }
 
     /// Channels, rows and columns of the images that it is for, where the file says so.
-    pub fn images(&self) -> Option<[u32; 3]> {
-        image_shape(&self.weights).ok().flatten()
+    ///
+    /// # Errors
+    /// [`Error::Format`]: what it says is no shape.
+    pub fn images(&self) -> Result<Option<[u32; 3]>> {
+        image_shape(&self.weights).map_err(|key| not_understood(&self.weights, key))
     }
 
     /// Images `[C, H, W]` that the generator takes: its own channels, and `hw` rows and columns unless its file
     /// says what it was trained for.
     ///
     /// # Errors
-    /// There is no generator of the file's name.
+    /// There is no generator of the file's name, or as [`Self::images`].
     pub fn input(&self, hw: Option<[u32; 2]>) -> Result<[u32; 3]> {
-        let otherwise = self.images().map_or(OTHERWISE, |[_, h, w]| [h, w]);
+        let otherwise = self.images()?.map_or(OTHERWISE, |[_, h, w]| [h, w]);
         models::generator_input(&self.model, &self.weights, hw.unwrap_or(otherwise))
     }
 
@@ -132,14 +135,18 @@ mod tests {
         let path = folder.path().join("g.safetensors");
         let mut weights = initialise(&models::generator("ConvS", [3, 28, 28]).unwrap(), false, 1);
         weights.metadata.insert("model".into(), "ConvS".into());
-        let mut input = |shape: Option<&str>| {
+        let input = |weights: &mut Weights, shape: Option<&str>| {
             weights.metadata.extend(shape.map(|shape| ("image_shape".into(), shape.into())));
             weights.save(&path).unwrap();
             let file = GeneratorFile::load(&path).unwrap();
             assert!(file.trained.is_none());
             [file.input(None), file.input(Some([40, 24]))].map(Result::unwrap)
         };
-        assert_eq!(input(None), [[3, 32, 32], [3, 40, 24]]);
-        assert_eq!(input(Some("3,28,28")), [[3, 28, 28], [3, 40, 24]]);
+        assert_eq!(input(&mut weights, None), [[3, 32, 32], [3, 40, 24]]);
+        assert_eq!(input(&mut weights, Some("3,28,28")), [[3, 28, 28], [3, 40, 24]]);
+        weights.metadata.insert("image_shape".into(), "28x28".into());
+        weights.save(&path).unwrap();
+        let error = GeneratorFile::load(&path).unwrap().input(None).unwrap_err();
+        assert!(error.to_string().contains("metadata image_shape is not understood"), "{error}");
     }
 }

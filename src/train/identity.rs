@@ -12,8 +12,8 @@ pub(super) struct Identity(BTreeMap<String, Value>);
 impl Identity {
     /// Those settings of a run that are facts.
     pub(super) fn of(settings: &impl Serialize, is_fact: impl Fn(&str) -> bool) -> Self {
-        // Settings are a struct of texts and numbers: the conversion cannot fail and gives an
-        // object.
+        // Settings are texts, numbers and paths, and paths that are no Unicode are refused: the conversion cannot fail and
+        // gives an object.
         let Ok(Value::Object(all)) = serde_json::to_value(settings) else {
             return Self(BTreeMap::new());
         };

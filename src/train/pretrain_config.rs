@@ -10,7 +10,7 @@ use crate::{
     data::PreprocessArgs,
     error::Result,
     fault::check_bits,
-    flags::{parsed, positive},
+    flags::{parsed, positive, unicode},
     nn::DtypeChoice,
     report::pictures::page,
 };
@@ -120,6 +120,10 @@ impl PretrainConfig {
     /// # Errors
     /// [`crate::Error::Argument`] naming the flag.
     pub fn checked(&self) -> Result<()> {
+        unicode("--data-dir", [&self.data_dir])?;
+        unicode("--out", [&self.out])?;
+        unicode("--init", &self.init)?;
+        unicode("--checkpoint", &self.checkpoint)?;
         positive("--batch-size", self.batch_size.into())?;
         positive("--steps", self.steps.unwrap_or(1))?;
         positive("--epochs", self.epochs)?;

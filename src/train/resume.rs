@@ -43,7 +43,7 @@ pub(super) fn goes_on(
 fn settings(config: &TrainConfig) -> Map<String, Value> {
     match serde_json::to_value(config) {
         Ok(Value::Object(all)) => all,
-        // Not reached: settings are a struct of texts and numbers.
+        // Not reached: settings are texts, numbers and paths, and paths that are no Unicode are refused.
         _ => Map::new(),
     }
 }

@@ -99,10 +99,7 @@ impl TrainedFor {
     /// Reads what `nf-gpu train` recorded; `None` for any other generator.
     pub fn read(weights: &Weights) -> Result<Option<Self>> {
         let Some(model) = weights.meta("faults") else { return Ok(None) };
-        let odd = |key: &str| {
-            let what = format!("its metadata {key} is not understood");
-            Error::format(&weights.origin, what, "name what it says with flags of your own")
-        };
+        let odd = |key: &str| not_understood(weights, key);
         let fields = serde_json::from_str::<Fields>(weights.meta("fault_detail").unwrap_or("{}"));
         let fields = Fields {
             faults: Some(model.parse().map_err(|_| odd("faults"))?),
@@ -182,6 +179,12 @@ impl TrainedFor {
         }
         Ok(located)
     }
+}
+
+/// The error for metadata of a generator that say nothing.
+pub(super) fn not_understood(weights: &Weights, key: &str) -> Error {
+    let what = format!("its metadata {key} is not understood");
+    Error::format(&weights.origin, what, "name what it says with flags of your own")
 }
 
 /// The images `[C, H, W]` that a generator is for, where its file says so; the key of text that is none.

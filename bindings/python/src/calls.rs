@@ -9,6 +9,7 @@ use nf_gpu::{
     cli::calls,
     fault::Place,
     report::eval_json::{Document, Evaluation},
+    words,
 };
 use numpy::{IntoPyArray, PyArray1};
 use pyo3::prelude::*;
@@ -33,14 +34,14 @@ pub(crate) fn call(
         "energy" => py.detach(|| calls::energy(&flags)).raised()?,
         "report" => {
             let files = py.detach(|| calls::report(&flags)).raised()?;
-            files.iter().map(nf_gpu::words::path).collect()
+            files.iter().map(words::path).collect()
         }
         "import" => py.detach(|| calls::import(&flags)).raised()?,
         _ => run(py, listeners, move |host| {
             Ok(match &*name {
                 "train" => {
                     let (folder, evaluation) = calls::train(&flags, host)?;
-                    json!({"folder": nf_gpu::words::path(folder), "evaluation": evaluation})
+                    json!({"folder": words::path(folder), "evaluation": evaluation})
                 }
                 "inject" => json!(calls::inject(&flags, host)?),
                 _ => json!(Document::new(calls::evaluate(&flags, host)?)),

@@ -14,6 +14,7 @@ use nf_gpu::{
 use pyo3::{prelude::*, types::PyDict};
 use serde_json::json;
 use std::{
+    collections::BTreeMap,
     ffi::OsString,
     path::PathBuf,
     sync::{Mutex, PoisonError},
@@ -27,6 +28,7 @@ pub(crate) struct Generator {
     graph: Graph,
     weights: Weights,
     about: String,
+    metadata: BTreeMap<String, String>,
     gpu: Mutex<Option<Gpu>>,
 }
 
@@ -54,7 +56,8 @@ impl Generator {
             "graph": found.graph.to_json(),
         });
         let (graph, weights, about) = (found.graph, found.weights, about.to_string());
-        Ok(Self { path, flags, graph, weights, about, gpu: Mutex::new(None) })
+        let metadata = weights.metadata.clone();
+        Ok(Self { path, flags, graph, weights, about, metadata, gpu: Mutex::new(None) })
     }
 
     /// The file.
@@ -67,6 +70,12 @@ impl Generator {
     #[getter]
     fn about(&self) -> &str {
         &self.about
+    }
+
+    /// What its file says beside the tensors.
+    #[getter]
+    fn metadata(&self) -> BTreeMap<String, String> {
+        self.metadata.clone()
     }
 
     /// The tensors by name.

@@ -63,7 +63,10 @@ def test_paths_that_documents_cannot_name_are_refused(base, tmp_path):
 
 
 def test_a_dry_run_is_no_run(base):
-    for wrong in ("dry_run", "json", "help", "ber=0.5", ""):
+    for wrong in ("dry_run", "json", "help"):
         with pytest.raises(nf_gpu.UsageError, match="no argument of a function"):
+            nf_gpu.train(base, **{wrong: True})
+    for wrong in ("ber=0.5", "batch-size", ""):
+        with pytest.raises(nf_gpu.UsageError, match="no name of an argument\n.*batch_size"):
             nf_gpu.train(base, **{wrong: True})
     assert "dry_run" not in inspect.signature(nf_gpu.train).parameters

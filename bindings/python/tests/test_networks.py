@@ -80,7 +80,8 @@ def test_images_that_are_nearly_right_are_told_from_right_ones(monkeypatch):
     images = np.random.default_rng(1).uniform(-1, 1, (3, 3, 32, 32)).astype(np.float32)
     for wrong, hint in (
         (images.transpose(0, 2, 3, 1), "channels come second"),
-        (images[:0], "one image is"),
+        (images[0], "one image is"),
+        (images[:0], "N from 1 up"),
         (np.where(images > 0.99, np.nan, images), "give values in"),
         (images + 0j, "real"),
         (np.ma.masked_where(images > 0, images), "filled"),
@@ -90,7 +91,7 @@ def test_images_that_are_nearly_right_are_told_from_right_ones(monkeypatch):
     with pytest.raises(nf_gpu.UsageError, match="upstream"):
         protect.gradient(images, images.transpose(0, 2, 3, 1))
     with pytest.warns(UserWarning, match="127.5"):
-        protect(images * 127 + 128)
+        protect(images * 1.5)
     # Many images pass in parts.
     whole = protect(images)
     monkeypatch.setattr(nf_gpu._networks, "_AT_ONCE", 2)
@@ -111,6 +112,7 @@ def test_tensors_say_what_they_mean():
     assert part.is_neg() and np.array_equal(protect(part), protect(part.resolve_neg()))
     half = part.to(torch.bfloat16)
     assert np.array_equal(protect(half), protect(half.float()))
+    assert np.array_equal(protect(part.resolve_neg().to_sparse()), protect(part))
 
 
 def test_a_generator_has_gradients():

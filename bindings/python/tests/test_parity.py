@@ -284,19 +284,23 @@ def test_names_of_layers_are_the_user_s(tmp_path):
     assert (module.training, module.name.training, module.graph_.training) == (True, True, False)
     x = torch.rand(2, 1, 8, 8) * 2 - 1
     near("output", base.to_torch(bits=None).eval()(x).detach(), module.eval()(x))
+    with pytest.raises(nf_gpu.Error, match="PyTorch cannot export.*input2") as raised:
+        nf_gpu.Base.from_torch(nn.Bilinear(2, 2, 2), input_shape=(1, 8, 8))
+    assert raised.value.hint and "\x1b" not in str(raised.value)
+
+
+def test_a_module_has_every_name_that_a_file_may_have():
     nodes = [{"op": "input", "chw": [1, 2, 2], "inputs": []}]
-    names = ["a", "a.b", "training.weight", "forward.weight", "a..b", "a._.b", "type.weight", "float", "state_dict.weight"]
+    names = ["a", "a.b", "training.weight", "a.training", "bits.weight", "forward.weight", "a..b", "a._.b", "type.weight", "float", "state_dict.weight"]
     for index, name in enumerate(names):
         nodes.append({"op": "learned-image", "chw": [1, 2, 2], "inputs": [0], "image": name})
         nodes.append({"op": "add", "chw": [1, 2, 2], "inputs": [2 * index, 2 * index + 1]})
     graph = {"name": "odd", "nodes": nodes, "parameters": [{"name": n, "role": "image", "shape": [1, 1, 2, 2]} for n in names]}
     weights = {name: numpy.full((1, 1, 2, 2), 2.0**at, numpy.float32) for at, name in enumerate(names)}
-    network = copy.deepcopy(Network(graph, weights))
-    assert list(network.state_dict()) != [] and {*network.state_dict()} == {*names}
+    network = copy.deepcopy(Network(graph, weights)).eval().train().to(torch.float64).float()
+    network.bits = 4
+    assert (network.training, network.bits, {*network.state_dict()}) == (True, 4, {*names})
     assert network(torch.zeros(1, 1, 2, 2)).unique().tolist() == [2.0 ** len(names) - 1]
-    with pytest.raises(nf_gpu.Error, match="PyTorch cannot export") as raised:
-        nf_gpu.Base.from_torch(nn.Bilinear(2, 2, 2), input_shape=(1, 8, 8))
-    assert raised.value.hint and "\x1b" not in str(raised.value)
 
 
 def test_a_saved_module_says_what_it_is_for(tmp_path):
@@ -305,7 +309,9 @@ def test_a_saved_module_says_what_it_is_for(tmp_path):
     saved = nf_gpu.Generator.load(Protect(shipped).save(tmp_path / "a.safetensors", epoch=3))
     assert saved.trained_for == shipped.trained_for
     told = nf_gpu._nf_gpu.read_weights(tmp_path / "a.safetensors")[1]
-    assert told["epoch"] == "3" and told["base"] == "vgg11" and not {"command", "results"} & set(told)
+    assert told["epoch"] == "3" and told["base"] == "vgg11" and not {"command", "results", "seed"} & set(told)
+    with pytest.raises(nf_gpu.UsageError, match="image_shape: tuple is no text"):
+        Protect(shipped).save(tmp_path / "b.safetensors", image_shape=(3, 28, 28))
     for chw in ((3, 28, 28), (1, 1, 1)):
         small = Protect("UNetS", image=chw).eval()
         file = small.save(tmp_path / "b.safetensors")
@@ -313,9 +319,10 @@ def test_a_saved_module_says_what_it_is_for(tmp_path):
         x = random_images(4, torch.Generator(), chw)
         assert Protect(file).eval()(x).shape == x.shape
         near("output", nf_gpu.Generator.load(file)(x), small(x))
-    for bits in (1, 9, True, "8"):
-        with pytest.raises(nf_gpu.UsageError, match="bits"):
-            Protect("UNetS", bits=bits)
+    for bits in (1, 9, True, 8.0, "8"):
+        for wrong in (lambda: Protect("UNetS", bits=bits), lambda: fake_quantize(torch.ones(2), bits)):
+            with pytest.raises(nf_gpu.UsageError, match="bits"):
+                wrong()
 
 
 def test_any_module_is_a_base(tmp_path):

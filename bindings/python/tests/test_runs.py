@@ -115,6 +115,10 @@ def test_a_run_stands_for_its_generator(trained, tmp_path):
     assert by_run.json["perturbed"] == by_file.json["perturbed"]
     assert nf_gpu.energy(min_accuracy=0, evaluations=nf_gpu.evaluate(base, ber=0.01, images=10, progress=False))["chosen"]
     assert nf_gpu.Run(run).folder == run.folder
+    assert nf_gpu.Generator.load(run).sha256 == nf_gpu.Generator.load(run.folder).sha256 == run.generator.sha256
+    assert nf_gpu.energy("vgg11", generator=run)["savings"]
+    on = nf_gpu.train(base, init=run, out=tmp_path / "on", steps=1, batch_size=2, images=2, chip=1, ber=0.02, progress=False)
+    assert on.generator.metadata["init_sha256"] == run.generator.sha256
 
 
 def test_notes_go_to_logging_and_progress_to_stderr(base, short, tmp_path, caplog, capsys, monkeypatch):

@@ -59,10 +59,10 @@ pub(super) fn measure(
             }
         };
         let gpu = lent.gpu()?;
-        let subject = InTwoWays { behind, labels: &set.labels, images: [&float, &int8] };
-        accuracies.push(subject.under(gpu, None)?);
+        let pair = InTwoWays { behind, labels: &set.labels, images: [&float, &int8] };
+        accuracies.push(pair.under(gpu, None)?);
         if let Some(faults) = faults {
-            accuracies.push(subject.under(gpu, Some(faults))?);
+            accuracies.push(pair.under(gpu, Some(faults))?);
         }
     }
     Ok(Int8Cost {

@@ -239,6 +239,8 @@ fn what_is_missing_or_damaged_is_named() {
     folder.file("x_test.npy", &bytes(&[1, 2, 3], &[0; 6]));
     let files = Arrays::at(folder.0.path().to_str().unwrap()).unwrap();
     says(&files, Split::Test, "there is no y_test.npy in it; there is x_test.npy");
+    let unnamed = files.class_names().unwrap_err().to_string();
+    assert!(unnamed.contains("there is no y_test.npy in it"), "{unnamed}");
 
     let whole = npz(CompressionMethod::Deflated, &four());
     let open = |bytes: &[u8]| {

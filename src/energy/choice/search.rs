@@ -11,6 +11,8 @@ use crate::{
     },
 };
 
+use std::collections::BTreeMap;
+
 /// What stands in front of the base network: a generator or nothing.
 struct InFront {
     /// The generator's name, and its accesses for one image.
@@ -44,6 +46,8 @@ pub(super) struct Search<'a> {
     minimum: f64,
     /// Accesses of the base network for one image.
     base: u64,
+    /// Those of generators that evaluations have counted, by the SHA-256 of their files.
+    generators: BTreeMap<String, u64>,
     /// The first entry stands for "no generator".
     fronts: Vec<InFront>,
     measured: Vec<Measured<'a>>,
@@ -56,7 +60,7 @@ impl<'a> Search<'a> {
         points: &'a OperatingPoints,
         at: Option<&'a OperatingPoint>,
         minimum: f64,
-        base: u64,
+        (base, generators): (u64, BTreeMap<String, u64>),
     ) -> Self {
         let none = InFront { generator: None, file_sha256: String::new(), file: None };
         Self {
@@ -64,6 +68,7 @@ impl<'a> Search<'a> {
             at,
             minimum,
             base,
+            generators,
             fronts: vec![none],
             measured: Vec::new(),
             unknown_rates: Vec::new(),
@@ -128,9 +133,9 @@ impl<'a> Search<'a> {
         file: &str,
     ) -> Result<usize> {
         let name = generator.name.clone();
-        let accesses = match evaluation.accesses() {
-            Some((_, Some(accesses))) => accesses,
-            _ => {
+        let accesses = match self.generators.get(&generator.file_sha256) {
+            Some(&accesses) => accesses,
+            None => {
                 let side = named_base(file, evaluation)?.side;
                 Cost::of(&models::generator(&name, [3, side, side])?).weight_accesses
             }

@@ -244,10 +244,15 @@ fn a_network_of_the_user_s_has_the_accesses_of_its_evaluations() {
     assert!(error.to_string().contains("0.json is of own, a network of yours"), "{error}");
     assert!(error.hint().unwrap().contains("--points"));
     let mut counted = own.clone();
-    let energy =
-        Energy { base_accesses: Some(1000), generator_accesses: Some(100), ..Energy::default() };
-    counted.perturbed[0].energy = Some(energy);
-    (own.generator, own.clean.accuracy_nf, own.perturbed[0].accuracy_nf) = (None, None, None);
+    let accesses = |base| Energy {
+        base_accesses: Some(base),
+        generator_accesses: Some(100),
+        ..Energy::default()
+    };
+    counted.perturbed[0].energy = Some(accesses(0));
+    assert!(run(&[counted.clone()], 80.0).is_err(), "a network without accesses");
+    counted.perturbed[0].energy = Some(accesses(1000));
+    // The generator is first met where nothing was counted.
     let choice = run(&[own, counted], 80.0).unwrap();
     let energies: Vec<f64> = choice.candidates.iter().map(|c| c.energy).collect();
     for (got, wanted) in energies.iter().zip([0.69395, 0.79395, 1.0, 1.1]) {

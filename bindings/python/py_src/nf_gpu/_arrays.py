@@ -41,8 +41,10 @@ def on_host(array: ArrayLike) -> NDArray[Any]:
     if hasattr(array, "detach"):  # a tensor of PyTorch
         # It may want a gradient, lie on a GPU, or note a sign that is still to be changed.
         array = array.detach().cpu().resolve_conj().resolve_neg()  # type: ignore[union-attr]
-        if str(array.dtype) == "torch.bfloat16":  # type: ignore[union-attr]
-            array = array.float()  # type: ignore[union-attr]
+        if array.is_sparse:  # type: ignore[union-attr]
+            array = array.to_dense()  # type: ignore[union-attr]
+        if str(array.dtype).startswith(("torch.bfloat", "torch.float8")):  # type: ignore[union-attr]
+            array = array.float()  # NumPy has no such type  # type: ignore[union-attr]
     if hasattr(array, "__dlpack__"):
         try:
             return np.from_dlpack(array)  # type: ignore[arg-type]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import atexit
 import functools
 import hashlib
 import os
 import shutil
 import tempfile
 from collections.abc import Mapping
+from multiprocessing.util import Finalize
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +30,15 @@ def place(data: Any) -> str | None:
     unknown = [name for name in data if name not in _NAMES]
     if unknown or not data:
         what = f"no array of it is called {unknown[0]!r}" if unknown else "it is empty"
-        raise UsageError(f"data: {what}", f"name arrays {', '.join(_NAMES)}", 2)
+        raise UsageError(f"data: {what}", f"the arrays are called {', '.join(_NAMES)}", 2)
     arrays: dict[str, Any] = {name: np.ascontiguousarray(on_host(array)) for name, array in data.items()}
+    for name, array in arrays.items():
+        if array.dtype.hasobject:
+            raise UsageError(f"data: {name} is an array of objects", "give it a type of numbers, as in array.astype('uint8')", 2)
     file = _folder(os.getpid()) / _digest(arrays) / "data.npz"
     if not file.exists():
-        file.parent.mkdir(exist_ok=True)
+        # Whoever cleans up may have removed the folder.
+        file.parent.mkdir(parents=True, exist_ok=True)
         # Another thread may write the same.
         with tempfile.TemporaryDirectory(dir=file.parent) as beside:
             np.savez(Path(beside) / "data.npz", **arrays)
@@ -47,7 +51,7 @@ def _digest(arrays: Mapping[str, Any]) -> str:
     digest = hashlib.sha256()
     for name, array in arrays.items():
         digest.update(f"{name} {array.dtype} {array.shape}".encode())
-        digest.update(array.tobytes())
+        digest.update(array.reshape(-1).view(np.uint8))
     return digest.hexdigest()[:16]
 
 
@@ -55,5 +59,6 @@ def _digest(arrays: Mapping[str, Any]) -> str:
 def _folder(process: int) -> Path:
     """The folder for arrays of this process; a fork has its own."""
     folder = tempfile.mkdtemp(prefix="nf-gpu-")
-    atexit.register(lambda: process == os.getpid() and shutil.rmtree(folder, ignore_errors=True))
+    # Unlike `atexit` this also runs in processes of `multiprocessing`, and never in a fork of this one.
+    Finalize(None, shutil.rmtree, args=(folder,), kwargs={"ignore_errors": True}, exitpriority=0)
     return Path(folder)

@@ -6,6 +6,7 @@ import functools
 import inspect
 import json
 import keyword
+import numbers
 import os
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
@@ -43,8 +44,10 @@ def line(command: str, arguments: Mapping[str, Any]) -> list[str]:
             continue
         flag = of_command.get(name)
         spelled = f"--{name.replace('_', '-')}"
-        if spelled[2:] in _OF_THE_TERMINAL or not name.isidentifier():
+        if spelled[2:] in _OF_THE_TERMINAL:
             raise UsageError(f"{spelled}: no argument of a function", "it says what the command prints", 2)
+        if not name.isidentifier():
+            raise UsageError(f"{name!r} is no name of an argument", "as in batch_size, with _ for -", 2)
         if flag is None:
             # The parser refuses it, and knows what is similar.
             typed.append(spelled)
@@ -93,7 +96,7 @@ def _text(name: str, value: Any) -> str:
     value = _plain(value)
     if isinstance(value, (str, bytes, os.PathLike)):
         return unicode(name, os.fsdecode(value))
-    if not isinstance(value, (int, float)):
+    if not isinstance(value, (int, float, numbers.Number)):
         raise UsageError(f"{name}: {type(value).__name__} is no value of it", "give a text, a path or a number", 2)
     return repr(value) if isinstance(value, float) else str(value)
 

@@ -13,7 +13,7 @@ from . import _data, _nf_gpu
 from ._device import before_first
 from ._errors import raised
 from ._flags import described, line
-from ._networks import Base, Generator
+from ._networks import Base, Generator, generator_file
 from ._progress import listener
 from ._results import Result, Run
 
@@ -52,9 +52,7 @@ def _call(
 
 
 def _generators(value: Any) -> Any:
-    if isinstance(value, (list, tuple)):
-        return [_generators(each) for each in value]
-    return value.folder / "generator.safetensors" if isinstance(value, Run) else value
+    return [generator_file(each) for each in value] if isinstance(value, (list, tuple)) else generator_file(value)
 
 
 @described("train")
@@ -126,7 +124,7 @@ def inject(base: AnyBase | None = None, *, out: AnyPath, **flags: Unpack[InjectF
 def energy(
     base: Base | str | None = None,
     *,
-    generator: str | Generator | Sequence[str | Generator] | None = None,
+    generator: str | Generator | Run | Sequence[str | Generator | Run] | None = None,
     evaluations: AnyPath | Result | Run | Sequence[AnyPath | Result | Run] = (),
     **flags: Unpack[EnergyFlags],
 ) -> dict[str, Any]:
@@ -141,11 +139,12 @@ def energy(
     arguments: dict[str, Any] = dict(flags)
     if isinstance(base, Base):
         arguments.setdefault("classes", base.classes)
-    named = [generator] if isinstance(generator, (str, Generator)) else generator or []
+    named = [generator] if isinstance(generator, (str, Generator, Run)) else generator or []
     if isinstance(base, Base):
         # Of an ONNX file the error says what measures its energy.
         base = os.fspath(base) if base.path.suffix.lower() == ".onnx" else base.model
     arguments["base"] = base
+    named = [g.generator if isinstance(g, Run) else g for g in named]
     arguments["generator"] = [g.model if isinstance(g, Generator) else g for g in named] or None
     if isinstance(evaluations, (str, os.PathLike, Result)):
         evaluations = [evaluations]

@@ -26,15 +26,32 @@ class _FakeQuantize(torch.autograd.Function):
         return grad_outputs[0], None  # straight through
 
 
+def check_bits(bits: int | None) -> None:
+    """Refuses what is no width of stored weights."""
+    if bits is not None and (type(bits) is not int or bits not in range(2, 9)):
+        raise UsageError(f"bits: {bits!r} is no width of stored weights", "give 2 to 8, or None for float32", 2)
+
+
 def fake_quantize(weight: Tensor, bits: int | None = 8) -> Tensor:
-    """`weight` as it reads from memory words of `bits`: symmetric, one scale a tensor.
+    """`weight` as it reads from memory words of `bits`, 2 to 8: symmetric, one scale a tensor.
 
     `bits=None` leaves it as it is. The gradient passes straight through.
     """
+    check_bits(bits)
     return weight if bits is None else _FakeQuantize.apply(weight, bits)
 
 
-class Network(nn.Module):
+class _Home(nn.Module):
+    """A module whose tensors and parts may be called like its own attributes, which still can be set."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in self.__dict__:
+            self.__dict__[name] = value
+        else:
+            super().__setattr__(name, value)
+
+
+class Network(_Home):
     """A network of nf-gpu as a module: one interpreter for generators and bases, ONNX files included.
 
     `graph` is the library's description of it (`Base.graph`, `Generator.graph`), `weights` tensors by name. Parameters
@@ -44,8 +61,7 @@ class Network(nn.Module):
 
     def __init__(self, graph: Mapping[str, Any], weights: Mapping[str, Any] | None = None, bits: int | None = 8) -> None:
         super().__init__()
-        if bits is not None and (isinstance(bits, bool) or bits not in range(2, 9)):
-            raise UsageError(f"bits: {bits!r} is no width of stored weights", "give 2 to 8, or None for float32", 2)
+        check_bits(bits)
         self.graph, self.bits, self.name = graph, bits, graph["name"]
         self._places: dict[str, tuple[nn.Module, str]] = {}
         for parameter in graph["parameters"]:
@@ -71,7 +87,7 @@ class Network(nn.Module):
         for part in path:
             inner = home._modules.get(part)
             if inner is None:
-                home._modules[part] = inner = nn.Module()
+                home._modules[part] = inner = _Home()
             home = inner
         if parameter["role"].startswith("running"):
             one = parameter["role"] == "running_var"

@@ -11,13 +11,13 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import _nf_gpu
 import numpy as np
 
+from . import _nf_gpu
 from ._arrays import ArrayLike, floats
 from ._device import before_first
 from ._errors import UsageError, raised
-from ._flags import hints, line
+from ._flags import hints, line, unicode
 
 if TYPE_CHECKING:
     import torch
@@ -40,7 +40,7 @@ class Base:
     hints: dict[str, Any]
 
     def __init__(self, path: str | os.PathLike[str], **hints_: Any) -> None:
-        self.path, self.hints = Path(os.fsdecode(path)), {k: v for k, v in hints_.items() if v is not None}
+        self.path, self.hints = Path(unicode("base", os.fsdecode(path))), {k: v for k, v in hints_.items() if v is not None}
         with raised():
             about, self._tensors = _nf_gpu.base(self.path, hints(self.hints))
         self._about = json.loads(about)
@@ -154,7 +154,9 @@ class Base:
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Base:
         # A temporary file stays as long as one of its bases.
-        return copy.copy(self)
+        made = copy.copy(self)
+        made.hints = copy.deepcopy(self.hints, memo)
+        return made
 
     def __fspath__(self) -> str:
         return os.fspath(self.path)
@@ -185,7 +187,7 @@ class Generator:
         self._adapter = {"adapter": adapter, "backend": backend, "require_gpu": require_gpu}
         flags = line("devices", self._adapter)
         with raised():
-            self._generator = _nf_gpu.Generator(os.fsdecode(path), flags)
+            self._generator = _nf_gpu.Generator(unicode("generator", os.fsdecode(generator_file(path))), flags)
         self._about = json.loads(self._generator.about)
 
     @classmethod
@@ -198,7 +200,7 @@ class Generator:
         before_first()
         x = self._images(images)
         with raised():
-            return np.concatenate([self._generator.forward(part) for part in _parts(x)])
+            return _joined([self._generator.forward(part) for part in _parts(x)])
 
     def gradient(self, images: ArrayLike, upstream: ArrayLike) -> NDArray[np.float32]:
         """The gradient of `sum(self(images) * upstream)` with respect to the images, of their shape."""
@@ -207,11 +209,13 @@ class Generator:
         if x.shape != dy.shape:
             raise UsageError(f"upstream: its shape is {list(dy.shape)}, that of the images {list(x.shape)}", "give one like them", 2)
         with raised():
-            return np.concatenate([self._generator.gradient(*pair) for pair in zip(_parts(x), _parts(dy))])
+            return _joined([self._generator.gradient(*pair) for pair in zip(_parts(x), _parts(dy))])
 
     def _images(self, images: ArrayLike) -> NDArray[np.float32]:
-        """The images as the compiled part takes them. What is nearly right is said."""
+        """The images as the compiled part takes them; the error says what is wrong with those that are nearly right."""
         x, (c, _, _) = floats(images), self.input
+        if x.ndim == 4 and len(x) == 0:
+            raise UsageError("there are no images", f"give [N, {c}, H, W] with N from 1 up", 2)
         if x.ndim != 4 or x.shape[1] != c or 0 in x.shape:
             last = x.ndim == 4 and x.shape[3] == c
             hint = "the channels come second: images.transpose(0, 3, 1, 2)" if last else "as PyTorch has them; one image is [1, C, H, W]"
@@ -219,7 +223,7 @@ class Generator:
         largest = np.abs(x).max()
         if not np.isfinite(largest):
             raise UsageError("the images hold numbers that are not finite", "give values in [-1, 1]", 2)
-        if largest > 2:
+        if largest > 1:
             warnings.warn(f"the images reach {largest:g}; [-1, 1] is expected: bytes become images / 127.5 - 1", stacklevel=3)
         return x
 
@@ -255,6 +259,11 @@ class Generator:
         return self._about["trained_for"]
 
     @property
+    def metadata(self) -> dict[str, str]:
+        """What its file says beside the tensors."""
+        return self._generator.metadata
+
+    @property
     def graph(self) -> dict[str, Any]:
         """The network G as nodes, without the sum and the clamp around it."""
         return self._about["graph"]
@@ -281,9 +290,20 @@ class Generator:
         return f"<nf_gpu.Generator {self.path}: {self.model}, {self.parameters} parameters{trained}>"
 
 
-#: Images that pass at once; Ctrl-C is heeded behind them.
+def generator_file(source: Any) -> Any:
+    """The generator's file: a run stands for it, and so does a run's folder."""
+    folder = getattr(source, "folder", source)
+    is_folder = isinstance(folder, (str, bytes, os.PathLike)) and os.path.isdir(folder)
+    return Path(os.fsdecode(folder)) / "generator.safetensors" if is_folder else source
+
+
+#: Images that pass at once; Ctrl-C is heeded after each such part.
 _AT_ONCE = 256
 
 
 def _parts(images: NDArray[np.float32]) -> list[NDArray[np.float32]]:
     return [images[first : first + _AT_ONCE] for first in range(0, len(images), _AT_ONCE)]
+
+
+def _joined(parts: list[NDArray[np.float32]]) -> NDArray[np.float32]:
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)

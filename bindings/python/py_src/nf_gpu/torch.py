@@ -37,8 +37,12 @@ _log = logging.getLogger("nf_gpu")
 __all__ = ["Network", "Protect", "convert", "fake_quantize", "load_state", "save_weights"]
 
 
-#: What a generator's file says of how its weights were made and measured, which is not true of others.
-_OF_THE_MAKING = {"adapter", "command", "commit", "dtype", "results", "seed"}
+#: What a generator's file says of images, faults and base network, which stays true when its weights are tuned. How they were
+#: made and measured does not.
+_KEPT = {
+    "base", "base_input_mean", "base_input_shape", "base_input_std", "base_precision", "base_sha256", "ber", "ber10", "chip",
+    "class_names", "dataset", "fault_detail", "faults", "image_shape", "loss", "preprocess", "side", "temperature",
+}  # fmt: skip
 
 
 class Protect(Network):
@@ -57,21 +61,22 @@ class Protect(Network):
         bits: int | None = 8,
         image: tuple[int, int, int] | None = None,
     ) -> None:
+        image = None if image is None else (int(image[0]), int(image[1]), int(image[2]))
         if isinstance(source, str) and not os.path.exists(source) and os.sep not in source and "." not in source:
             with raised():
                 graph = json.loads(_nf_gpu.generator_graph(source, image or (3, 32, 32)))
             super().__init__(graph, None, bits)
             self._metadata = _image_shape(image)
             return
-        generator = source if isinstance(source, Generator) else Generator.load(_file(source))
+        generator = source if isinstance(source, Generator) else Generator.load(source)
         graph = generator.graph
         if image is not None:
             with raised():
                 graph = json.loads(_nf_gpu.generator_graph(generator.model, image))
         super().__init__(graph, generator.state_dict(), bits)
-        with raised():
-            told = _nf_gpu.read_weights(generator.path)[1]
-        kept = {name: text for name, text in told.items() if name not in _OF_THE_MAKING}
+        # The size of other images is not that to which the old ones were brought.
+        left_out = {"image_shape", "preprocess", "side"} if image is not None else set()
+        kept = {name: text for name, text in generator.metadata.items() if name in _KEPT - left_out}
         self._metadata = {**kept, **_image_shape(image)}
 
     @classmethod
@@ -87,7 +92,7 @@ class Protect(Network):
         """`clamp(x + G(x), -1, 1)` of images `[N, C, H, W]`."""
         return torch.clamp(x + self.perturbation(x), -1, 1)
 
-    def save(self, path: str | os.PathLike[str], **metadata: object) -> Path:
+    def save(self, path: str | os.PathLike[str], /, **metadata: str | int | float) -> Path:
         """Writes the weights as a generator's file, for `train(init=...)`, `evaluate(generator=...)` and `Generator`.
 
         What the file that they came from says of images, faults and base network stays in it; `metadata` adds to it.
@@ -96,18 +101,15 @@ class Protect(Network):
         return Path(path)
 
 
-def _file(source: str | os.PathLike[str]) -> Path:
-    """The generator's file; of a run, that in its folder."""
-    path = Path(getattr(source, "folder", source))
-    return path / "generator.safetensors" if path.is_dir() else path
-
-
 def _image_shape(image: tuple[int, int, int] | None) -> dict[str, str]:
     return {} if image is None else {"image_shape": ",".join(map(str, image))}
 
 
-def save_weights(path: str | os.PathLike[str], state: Mapping[str, Tensor], **metadata: object) -> None:
+def save_weights(path: str | os.PathLike[str], state: Mapping[str, Tensor], /, **metadata: str | int | float) -> None:
     """Writes floating-point tensors as float32 in a file of nf-gpu, whole or not at all."""
+    odd = [name for name, value in metadata.items() if not isinstance(value, (str, int, float))]
+    if odd:
+        raise UsageError(f"{odd[0]}: {type(metadata[odd[0]]).__name__} is no text", "metadata are texts and numbers", 2)
     told = {name: str(value) for name, value in metadata.items()}
     with raised():
         _nf_gpu.write_weights(path, _arrays(state), {**told, "format": "nf-gpu-1"})
@@ -206,19 +208,21 @@ def _exported(source: Any, input_shape: tuple[int, int, int] | None, file: Path,
         raise UsageError("model: which network the weights are of is not said", "name it, or give the module itself", 2)
     if input_shape is None:
         raise UsageError("input_shape: a module does not say which images it takes", "as in (3, 32, 32)", 2)
-    if file.suffix != ".onnx":
+    if file.suffix.lower() != ".onnx":
         raise UsageError(f"out: {file} does not end in .onnx", "a module of its own is kept as ONNX", 2)
     if not file.parent.is_dir():
-        raise MissingFileError(f"out: there is no folder {file.parent}", "make it first")
+        raise MissingFileError(f"out: there is no folder {file.parent}", "make the folder first")
     modes, images = [(part, part.training) for part in source.modules()], torch.zeros(1, *input_shape)
     parameter = next(source.parameters(), None)
     images = images if parameter is None else images.to(parameter.device, parameter.dtype)
     try:
         torch.onnx.export(source.eval(), (images,), str(file), input_names=["images"], output_names=["logits"],
                           verbose=False, external_data=False)  # fmt: skip
+    except ImportError:
+        raise
     except Exception as error:
-        # The exporter's own words come in colours, and many of them.
-        why = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).strip().partition("\n")[0]
+        # The exporter speaks of itself first, in colours; the cause is behind it.
+        why = re.sub(r"\x1b\[[0-9;]*m", "", str(error.__cause__ or error)).strip().partition("\n")[0]
         hint = "it must take images of input_shape alone; or export it yourself, and give the file to Base.from_onnx"
         raise Error(f"PyTorch cannot export the module: {why or type(error).__name__}", hint) from error
     finally:

@@ -26,7 +26,9 @@ impl Evaluation {
     pub fn accesses(&self) -> Option<(u64, Option<u64>)> {
         let counted =
             self.energy.iter().chain(self.perturbed.iter().filter_map(|p| p.energy.as_ref()));
-        counted.filter_map(|e| Some((e.base_accesses?, e.generator_accesses))).next()
+        counted
+            .filter_map(|e| Some((e.base_accesses.filter(|&n| n > 0)?, e.generator_accesses)))
+            .next()
     }
 
     /// The savings under the faults `p`, if their voltage is known.

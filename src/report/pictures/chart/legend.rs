@@ -42,10 +42,10 @@ pub(super) fn lines(text: &str, most: f64) -> Vec<String> {
 }
 
 /// A legend entry that has its place: x, y, and the lines of its name.
-type PlacedKeys = (f64, f64, Vec<String>);
+type PlacedKey = (f64, f64, Vec<String>);
 
 /// Places the entries of a legend between `left` and `right`; the result includes the height of the legend.
-fn placed(keys: &[Key], (left, right): (f64, f64)) -> (Vec<PlacedKeys>, f64) {
+fn placed(keys: &[Key], (left, right): (f64, f64)) -> (Vec<PlacedKey>, f64) {
     let (mut x, mut y, mut row) = (left, 0.0, 0.0);
     let mut places = Vec::new();
     for key in keys {

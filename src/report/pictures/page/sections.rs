@@ -26,7 +26,7 @@ pub(super) struct Section {
     parts: Vec<Piece>,
 }
 
-/// A part of a section.
+/// A piece of a section.
 enum Piece {
     /// Words, tables, pictures of images.
     Html(Markup),

@@ -10,7 +10,7 @@ use crate::report::documents::bench_json::{Report, Settings, TimedCase, per_seco
 
 /// A number of one report.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct MedianRate {
+pub struct MeasuredRate {
     /// The number at the median time.
     pub median: f64,
     /// The numbers at the quartiles of the time, the smaller one first.
@@ -29,7 +29,7 @@ pub struct ComparedRow {
     /// Whether it is a single layer of a network, whose layers' sum has a row too.
     pub layer: bool,
     /// A number per report.
-    pub values: Vec<Option<MedianRate>>,
+    pub values: Vec<Option<MeasuredRate>>,
 }
 
 /// Reports beside each other.
@@ -67,12 +67,12 @@ impl Comparison {
         let n = reports.len();
         for (i, (_, report)) in reports.iter().enumerate() {
             for c in &report.ceilings {
-                let value = MedianRate { median: c.rate, quartiles: [c.rate, c.rate] };
+                let value = MeasuredRate { median: c.rate, quartiles: [c.rate, c.rate] };
                 let unit = ["GB/s", "GFLOP/s", "Gop/s"].into_iter().find(|u| *u == c.unit);
                 put(&mut made.ceilings, n, i, (&c.name, "", unit.unwrap_or("")), value);
             }
             for s in &report.summary {
-                let value = MedianRate { median: s.gflops, quartiles: [s.gflops, s.gflops] };
+                let value = MeasuredRate { median: s.gflops, quartiles: [s.gflops, s.gflops] };
                 put(&mut made.kernels, n, i, ("convolutions of", &s.name, "GFLOP/s"), value);
             }
             for case in report.cases.iter().filter(|c| c.chosen) {
@@ -83,7 +83,7 @@ impl Comparison {
             for s in &report.steps {
                 let per_second =
                     |ms: f64| if ms > 0.0 { 1e3 * f64::from(s.batch) / ms } else { 0.0 };
-                let value = MedianRate {
+                let value = MeasuredRate {
                     median: per_second(s.times.median_ms),
                     quartiles: [per_second(s.times.upper_ms), per_second(s.times.lower_ms)],
                 };
@@ -97,7 +97,7 @@ impl Comparison {
         for (i, (_, report)) in reports.iter().enumerate() {
             for (g, p) in report.growth.iter().flat_map(|g| g.points.iter().map(move |p| (g, p))) {
                 let per_second = |ms: f64| if ms > 0.0 { 1e3 / ms } else { 0.0 };
-                let value = MedianRate {
+                let value = MeasuredRate {
                     median: per_second(p.times.median_ms),
                     quartiles: [per_second(p.times.upper_ms), per_second(p.times.lower_ms)],
                 };
@@ -117,7 +117,7 @@ impl Comparison {
             for row in rows {
                 let values = row.values.iter().zip(&self.reports);
                 records.extend(values.filter_map(|(value, (report, about))| {
-                    let MedianRate { median, quartiles: [lower, upper] } = (*value)?;
+                    let MeasuredRate { median, quartiles: [lower, upper] } = (*value)?;
                     Some(json!({
                         "section": section, "what": row.what, "shape": row.shape, "unit": row.unit,
                         "report": report, "adapter": about,
@@ -144,7 +144,7 @@ impl Comparison {
 /// The number by which a case is compared: operations per second for convolutions and for kernels that draw
 /// random numbers, bytes per second for all others. It depends on the kernel, not on the bound, so that the
 /// unit is the same on all adapters.
-fn number(case: &TimedCase) -> (&'static str, MedianRate) {
+fn number(case: &TimedCase) -> (&'static str, MeasuredRate) {
     let (unit, work) = match roof::arithmetic(&case.kernel, &case.variant) {
         _ if case.case.starts_with("conv2d") || case.kernel == "matmul" => ("GFLOP/s", case.flops),
         "integer" => ("Gop/s", case.flops),
@@ -153,7 +153,7 @@ fn number(case: &TimedCase) -> (&'static str, MedianRate) {
     let at = |ms: f64| per_second(work, ms);
     let times = &case.times;
     let quartiles = [at(times.upper_ms), at(times.lower_ms)];
-    (unit, MedianRate { median: at(times.median_ms), quartiles })
+    (unit, MeasuredRate { median: at(times.median_ms), quartiles })
 }
 
 /// The warnings in the reports themselves, and the differences between their settings.
@@ -185,7 +185,7 @@ fn put<'a>(
     n: usize,
     i: usize,
     (what, shape, unit): (&str, &str, &'static str),
-    value: MedianRate,
+    value: MeasuredRate,
 ) -> &'a mut ComparedRow {
     let same = |r: &ComparedRow| r.what == what && r.shape == shape && r.unit == unit;
     let place = rows.iter().position(same).unwrap_or_else(|| {
