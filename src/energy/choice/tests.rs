@@ -187,7 +187,7 @@ fn what_cannot_be_compared_is_refused() {
     assert!(run(&[], 80.0).is_err());
     let mut unknown = sample();
     unknown.base.model = "resnet19".into();
-    assert!(run(&[unknown], 80.0).unwrap_err().hint().unwrap().contains("resnet18"));
+    assert!(run(&[unknown], 80.0).unwrap_err().hint().unwrap().contains("--points"));
 }
 
 /// The linear layer reads 512 * classes / 8 words.
