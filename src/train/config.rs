@@ -256,7 +256,7 @@ impl TrainConfig {
         unicode("--data-dir", [&self.data_dir])?;
         unicode("--init", &self.init)?;
         unicode("--out", [&self.out])?;
-        unicode("--chip", self.faults.map_files()?)?;
+        unicode("--fault-map", self.faults.map_files()?)?;
         unicode("--layout", &self.faults.layout)
     }
 
