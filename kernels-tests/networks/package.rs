@@ -60,11 +60,16 @@ fn done(command: &mut Command) -> Result<Output, String> {
     if output.status.success() { Ok(output) } else { Err(format!("{command:?}: {told}")) }
 }
 
-/// A Python that has the package and these modules. What is missing is reported.
+/// A Python that has the package and these modules. What is missing is reported; a package that was installed and cannot be
+/// imported is a failure.
 pub(crate) fn python_with_package(modules: &[&str]) -> Option<PathBuf> {
     let made = Environment::get().and_then(|environment| {
-        let import = format!("import {}", [&["nf_gpu"], modules].concat().join(", "));
-        done(Command::new(&environment.python).args(["-c", &import]))?;
+        let import = |names: &str| {
+            done(Command::new(&environment.python).args(["-c", &format!("import {names}")]))
+        };
+        let own = import("nf_gpu");
+        assert!(own.is_ok(), "{:?}", own.err());
+        modules.iter().try_for_each(|name| import(name).map(drop))?;
         Ok(environment.python.clone())
     });
     made.map_err(|why| skipped(&why)).ok()
