@@ -182,6 +182,13 @@ def test_energy_is_the_document_of_the_command(command):
     assert found == json.loads(told.stdout)
 
 
+def test_a_folder_called_like_a_generator_is_none(monkeypatch, tmp_path):
+    (tmp_path / "UNetS").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert nf_gpu.energy("vgg11", generator="UNetS") == nf_gpu.energy("vgg11", generator=["UNetS"])
+    assert len(nf_gpu.energy("vgg11", generator="UNetS")["savings"]) == 2
+
+
 def test_devices_are_those_of_the_command(command):
     told = json.loads(command("devices", "--json").stdout)
     ours = nf_gpu.devices()

@@ -186,13 +186,15 @@ class Generator:
     ) -> None:
         self._adapter = {"adapter": adapter, "backend": backend, "require_gpu": require_gpu}
         flags = line("devices", self._adapter)
+        file = Path(unicode("generator", os.fsdecode(path)))
+        file = file / "generator.safetensors" if file.is_dir() else file
         with raised():
-            self._generator = _nf_gpu.Generator(unicode("generator", os.fsdecode(generator_file(path))), flags)
+            self._generator = _nf_gpu.Generator(file, flags)
         self._about = json.loads(self._generator.about)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], **adapter: Any) -> Generator:
-        """Reads a file that `train` wrote. `adapter`, `backend` and `require_gpu` choose the device."""
+        """Reads a file that `train` wrote, or that of a run, or of its folder. `adapter`, `backend` and `require_gpu` choose the device."""
         return cls(path, **adapter)
 
     def __call__(self, images: ArrayLike) -> NDArray[np.float32]:
@@ -291,10 +293,9 @@ class Generator:
 
 
 def generator_file(source: Any) -> Any:
-    """The generator's file: a run stands for it, and so does a run's folder."""
-    folder = getattr(source, "folder", source)
-    is_folder = isinstance(folder, (str, bytes, os.PathLike)) and os.path.isdir(folder)
-    return Path(os.fsdecode(folder)) / "generator.safetensors" if is_folder else source
+    """The file of a generator for which a run stands; anything else as it is, since a text may be a generator's name."""
+    folder = getattr(source, "folder", None)
+    return source if folder is None else folder / "generator.safetensors"
 
 
 #: Images that pass at once; Ctrl-C is heeded after each such part.
