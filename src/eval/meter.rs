@@ -16,8 +16,8 @@ use serde::{Deserialize, Serialize};
 
 /// A set of images of more bytes than this is streamed to the device, batch by batch.
 pub const RESIDENT: u64 = 8 << 30;
-/// Sets of faulty weights that one pass over the images serves, at most.
-const COPIES: usize = 4;
+/// Sets of faulty weights that one pass over the images serves, at most: the ten maps of the paper are two passes.
+const COPIES: usize = 5;
 /// Bytes that they may take together.
 const COPIES_BYTES: u64 = 1 << 30;
 
@@ -141,7 +141,14 @@ pub type Tick<'a> = &'a mut dyn FnMut(u64) -> bool;
 pub(super) fn together(base: &Graph, maps: usize) -> usize {
     let fit = COPIES_BYTES / (4 * base.faultable_weights()).max(1);
     let most = usize::try_from(fit).map_or(COPIES, |fit| fit.clamp(1, COPIES));
-    maps.clamp(1, most)
+    in_a_pass(maps, most)
+}
+
+/// Maps in each of the fewest passes of at most `most`. All passes run as many copies, whether they have as many maps
+/// or not, so passes of like sizes waste the least.
+fn in_a_pass(maps: usize, most: usize) -> usize {
+    let maps = maps.max(1);
+    maps.div_ceil(maps.div_ceil(most))
 }
 
 /// A network on a device with all that is needed to measure it again and again.
@@ -297,6 +304,14 @@ impl<'a> Meter<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn passes_run_few_copies_for_nothing() {
+        for (maps, copies) in [(0, 1), (1, 1), (4, 4), (5, 5), (6, 3), (7, 4), (10, 5), (12, 4)] {
+            assert_eq!(in_a_pass(maps, 5), copies, "{maps} maps");
+        }
+        assert!((0..100).all(|maps| (1..=7).all(|most| in_a_pass(maps, most) <= most)));
+    }
 
     #[test]
     fn answers_add_up() {
