@@ -97,8 +97,8 @@ fn train_eval_and_transform_agree() {
     let maps = fs::read_to_string(place.path("m.csv")).unwrap();
     let maps: Vec<Vec<&str>> = maps.lines().map(|line| line.split(',').collect()).collect();
     assert_eq!(
-        (maps.len(), &maps[0][..3]),
-        (1 + 6, &["base", "generator", "generator_sha256"][..])
+        (maps.len(), &maps[0][..4]),
+        (1 + 6, &["base", "base_sha256", "generator", "generator_sha256"][..])
     );
     let column = |name: &str| maps[0].iter().position(|column| *column == name).unwrap();
     for (i, row) in maps[1..].iter().enumerate() {

@@ -90,7 +90,8 @@ impl DemoArgs {
     /// The command that trains.
     fn line(&self, base: &Path, folder: &Path) -> Vec<OsString> {
         let mut line: Vec<OsString> = vec!["nf-gpu".into(), "train".into()];
-        if RunFolder::at(folder).checkpoint().exists() {
+        // A run that was killed before its first checkpoint goes on from the beginning.
+        if RunFolder::at(folder).config().exists() {
             line.extend(["--resume".into(), folder.into()]);
         } else {
             let files = ["--base".into(), base.into(), "--out".into(), folder.into()];

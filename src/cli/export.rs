@@ -259,6 +259,9 @@ impl ExportArgs {
         if self.calibration_images.is_some() && !self.quantize {
             return unused("--calibration-images", "only --quantize needs a range of activations");
         }
+        if self.dataset.is_some() && self.c.is_none() && self.golden.is_none() && !self.quantize {
+            return unused("--dataset", "only --c, --golden and --quantize need images");
+        }
         if self.images.is_some() && !self.quantize {
             return unused("--images", "only the cost of --quantize is measured");
         }

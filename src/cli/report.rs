@@ -45,7 +45,7 @@ pub(super) fn call(args: &ReportArgs) -> Result<Vec<PathBuf>> {
             paths.push(path);
         }
     }
-    let sources = paths.into_iter().map(Source::load).collect::<Result<Vec<_>>>()?;
+    let sources = Source::load_all(paths)?;
     let beside = sources.first().map(Source::page);
     let out = args.out.clone().or(beside).unwrap_or_else(|| "report.html".into());
     let paper = published()?.points();

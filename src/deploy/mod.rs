@@ -52,9 +52,20 @@ impl Difference {
     pub fn of(a: &[f32], b: &[f32]) -> Self {
         let each = a.iter().zip(b).map(|(a, b)| (f64::from(*a) - f64::from(*b)).abs());
         let (largest, sum) = each.fold((0.0, 0.0), |(largest, sum): (f64, f64), one| {
-            // A NaN is the largest difference of all.
-            (if one <= largest { largest } else { one }, sum + one)
+            // A NaN is the largest difference of all, and stays it.
+            (if one <= largest || largest.is_nan() { largest } else { one }, sum + one)
         });
         Self { largest, mean: sum / a.len().max(1) as f64 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_that_is_none_is_the_largest_difference() {
+        assert_eq!(Difference::of(&[1.0, 2.0], &[1.5, 2.0]).largest, 0.5);
+        assert!(Difference::of(&[f32::NAN, 2.0, 3.0], &[1.0, 2.5, 3.0]).largest.is_nan());
     }
 }

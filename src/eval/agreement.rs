@@ -24,11 +24,7 @@ pub fn answer_for(
     if set.labels_from != LabelsFrom::Nobody || set.is_empty() {
         return Ok(());
     }
-    let images = if set.pixels.len() as u64 > RESIDENT {
-        DeviceImages::streamed(set.chw(), &set.labels)
-    } else {
-        DeviceImages::upload(gpu, set)?
-    };
+    let images = DeviceImages::resident(gpu, set, RESIDENT)?;
     let clean = FrozenNet::for_inference(gpu, graph, weights, bits, 1)?.with_dtype(dtype);
     clean.injector(gpu, 1, None)?.run(gpu, &[0])?;
     let most = most_images(gpu, &[(graph, 1)], u64::MAX);

@@ -100,9 +100,11 @@ fn perturbed(
         per_bit.iter_mut().zip(flips.per_bit).for_each(|(sum, count)| *sum += count);
     }
     let stored = graph.stored_bits(weights, bits);
+    let words = graph.word_bits(weights, bits);
     let layer = |(i, name): (usize, &str)| LayerFlips {
         name: name.to_owned(),
         stored_bits: stored[i],
+        word_bits: Some(words[i]).filter(|own| *own != bits),
         flips: p.flips().filter_map(|layers| layers.get(i)).map(|f| f.total).sum(),
     };
     let mut flipped = FlippedBits::new(stored.iter().sum(), &each, &per_bit[..bits as usize]);
@@ -171,6 +173,7 @@ fn apart<'a>(
     let layers = parts.enumerate().map(|(i, (name, stored_bits))| LayerFlips {
         name: name.to_owned(),
         stored_bits,
+        word_bits: None,
         flips: maps.iter().filter_map(|map| map.get(i)).map(|f| f.total).sum(),
     });
     let per_layer: Vec<LayerFlips> = layers.collect();

@@ -174,11 +174,7 @@ impl<'a> Meter<'a> {
         if set.is_empty() {
             return Err(Error::Shape("there are no images to evaluate".into()));
         }
-        let images = if set.pixels.len() as u64 > resident {
-            DeviceImages::streamed(set.chw(), &set.labels)
-        } else {
-            DeviceImages::upload(gpu, set)?
-        };
+        let images = DeviceImages::resident(gpu, set, resident)?;
         let copies = together(base.0, maps);
         let mut nets = vec![(base.0, copies as u32)];
         nets.extend(generator.map(|(graph, _)| (graph, 1)));

@@ -22,19 +22,33 @@ pub struct Study {
 
 /// The bit positions and layers that can fail, which a study takes one by one.
 struct Parts<'a> {
-    bits: Vec<u32>,
+    /// Bit positions, and how many such bits are stored.
+    bits: Vec<(u32, u64)>,
+    /// Layers, and how many bits they store at these positions.
     layers: Vec<(&'a str, u64)>,
 }
 
 impl<'a> Parts<'a> {
     fn of(request: &Request<'a>, faults: &Faults) -> Self {
-        let (graph, bits) = (request.subject.base.0, request.subject.precision);
-        let bits: Vec<u32> = (0..bits).filter(|&bit| faults.positions.contains(bit)).collect();
-        let count = bits.len() as u64;
-        let stored = graph.layers.iter().map(|l| u64::from(l.shape.len()) * count);
-        let layers =
-            graph.layer_names().zip(stored).filter(|(name, _)| faults.layers.contains(name));
-        Self { layers: layers.collect(), bits }
+        let ((graph, weights), bits) = (request.subject.base, request.subject.precision);
+        let weights_of = graph.layers.iter().map(|l| u64::from(l.shape.len()));
+        let words: Vec<(&str, u64, u32)> = graph
+            .layer_names()
+            .zip(weights_of)
+            .zip(graph.word_bits(weights, bits))
+            .map(|((name, weights), bits)| (name, weights, bits))
+            .filter(|(name, ..)| faults.layers.contains(name))
+            .collect();
+        // A file may store words of different widths.
+        let stored = |bit| words.iter().filter(|word| bit < word.2).map(|word| word.1).sum();
+        let can_fail = |bit: &u32| faults.positions.contains(*bit);
+        let positions = |bits: u32| (0..bits).filter(can_fail);
+        let layers = words.iter();
+        let layers = layers.map(|&(name, n, bits)| (name, n * positions(bits).count() as u64));
+        Self {
+            layers: layers.collect(),
+            bits: positions(bits).map(|bit| (bit, stored(bit))).collect(),
+        }
     }
 
     /// Steps of protection for bits and for layers: at least one part stays faulty.
@@ -56,7 +70,8 @@ pub fn study_maps(request: &Request<'_>, study: Study) -> u64 {
 pub(super) fn singles(request: &Request<'_>) -> Vec<Faults> {
     let Some(faults) = request.faults.first() else { return Vec::new() };
     let parts = Parts::of(request, faults);
-    let bits = parts.bits.iter().map(|&bit| faults.clone().in_bits(faults.positions.alone(bit)));
+    let bits =
+        parts.bits.iter().map(|&(bit, _)| faults.clone().in_bits(faults.positions.alone(bit)));
     let layers = parts.layers.iter();
     let layers = layers.map(|&(name, _)| faults.clone().in_layers(LayerChoice::only(&[name])));
     bits.chain(layers).collect()
@@ -85,9 +100,8 @@ pub fn sensitivity(
         Part { name, stored_bits, accuracy, loss }
     };
     let mut of_bits = Vec::new();
-    for &bit in &parts.bits {
+    for &(bit, stored) in &parts.bits {
         let only = faults.clone().in_bits(faults.positions.alone(bit));
-        let stored = all / parts.bits.len() as u64;
         of_bits.push(part(format!("bit {bit}"), stored, run.of(&only)?));
     }
     let mut of_layers = Vec::new();
@@ -108,7 +122,7 @@ pub fn sensitivity(
         let chosen = &order[..count];
         let weak = chosen
             .iter()
-            .fold(faults.positions, |weak, &i| weak.among(weak.alone(parts.bits[i]).others()));
+            .fold(faults.positions, |weak, &i| weak.among(weak.alone(parts.bits[i].0).others()));
         let accuracy = run.of(&faults.clone().in_bits(weak))?;
         protected_bits.push(step(&of_bits, chosen, accuracy));
     }

@@ -127,7 +127,7 @@ impl<'a> Ready<'a> {
         evaluation.shard = config.shard.map(|shard| ShardRecord {
             shard,
             seeds: setup.all_seeds.clone(),
-            cells: setup.base.graph.faultable_weights() * u64::from(setup.precision),
+            cells: setup.base.graph.stored_bits(&setup.base.weights, setup.precision).iter().sum(),
             confusion: config.confusion,
         });
         if let Some(study) = self.study() {
@@ -175,5 +175,6 @@ impl<'a> Ready<'a> {
             // trained for some.
             .with("--bits", config.faults.bits.clone())
             .with("--layers", config.faults.layers.clone())
+            .with("--faults-in", config.faults.faults_in.clone())
     }
 }

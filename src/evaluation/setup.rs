@@ -56,7 +56,7 @@ impl<'a> Setup<'a> {
             .iter()
             .filter_map(|file| file.trained.as_ref().filter(|t| t.is_for(&own) == Some(true)))
             .collect();
-        let mut base = BaseNet::load(&config.base, &hints(config, &for_it))?;
+        let mut base = BaseNet::load(&config.base, &hints(config, &for_it)?)?;
         let dataset = dataset(config, &base, &for_it, &files)?;
         let mut notes = files.iter().filter_map(|file| other_base(file, &own)).collect::<Vec<_>>();
         let asked = asked(config, &base, &own, &files, &mut notes)?;
@@ -92,7 +92,7 @@ impl<'a> Setup<'a> {
         notes.extend(remarks.into_iter().flatten());
         let other = voltage.as_ref().zip(faults.first());
         notes.extend(other.and_then(|(point, faults)| other_rate(&points, point, faults)));
-        let form = images_form(config, &for_it).for_input(base.input())?;
+        let form = images_form(config, &for_it)?.for_input(base.input())?;
         notes.extend(data::remarks(&dataset, Split::Test, form)?);
         let labelling = base.labelling(&dataset, Mismatch::allowed(config.allow_mismatch))?;
         let wanted = config.images.into();
@@ -134,27 +134,45 @@ impl<'a> Setup<'a> {
 
 /// Hints about the base network from the flags; where they are silent, from the records of the generators
 /// that were trained in front of this network.
-fn hints(config: &EvalConfig, for_it: &[&TrainedFor]) -> BaseHints {
+fn hints(config: &EvalConfig, for_it: &[&TrainedFor]) -> Result<BaseHints> {
     let said = &config.hints;
     let given = said.input_mean.is_some() || said.input_std.is_some();
-    let input = for_it.iter().find_map(|trained| trained.input.clone()).filter(|_| !given);
-    let (input_mean, input_std) = match input {
+    let own = || agreed(for_it, |trained| trained.input.clone(), "--input-mean and --input-std");
+    let (input_mean, input_std) = match if given { None } else { own()?.flatten() } {
         Some([mean, std]) => (Some(mean), Some(std)),
         None => (said.input_mean.clone(), said.input_std.clone()),
     };
     let known = for_it.iter().find_map(|trained| trained.base.as_ref().map(|(model, _)| model));
     let shape = || for_it.iter().find_map(|trained| trained.input_shape.clone());
     let input_shape = said.input_shape.clone().or_else(shape);
-    BaseHints { model: said.model.as_ref().or(known).cloned(), input_shape, input_mean, input_std }
+    let model = said.model.as_ref().or(known).cloned();
+    Ok(BaseHints { model, input_shape, input_mean, input_std })
+}
+
+/// What all these generators were trained with; `flags` decide where they differ.
+fn agreed<T: PartialEq>(
+    for_it: &[&TrainedFor],
+    of: impl Fn(&TrainedFor) -> T,
+    flags: &str,
+) -> Result<Option<T>> {
+    let mut all = for_it.iter().map(|trained| of(trained));
+    let first = all.next();
+    if all.any(|other| Some(&other) != first.as_ref()) {
+        let what = format!("they were trained with different {flags}");
+        let hint = format!("evaluate one at a time, or decide: {flags}");
+        return Err(Error::argument("--generator", what, hint));
+    }
+    Ok(first)
 }
 
 /// How images become those of the base network: as flags say; without any as for the generators that were trained
 /// in front of this network.
-fn images_form(config: &EvalConfig, for_it: &[&TrainedFor]) -> PreprocessArgs {
-    let silent = |args: &PreprocessArgs| *args == PreprocessArgs::default();
-    let mut trained = for_it.iter().map(|trained| trained.images_form);
-    let known = trained.find(|args| !silent(args)).filter(|_| silent(&config.images_form));
-    known.unwrap_or(config.images_form)
+fn images_form(config: &EvalConfig, for_it: &[&TrainedFor]) -> Result<PreprocessArgs> {
+    if config.images_form != PreprocessArgs::default() {
+        return Ok(config.images_form);
+    }
+    let known = agreed(for_it, |trained| trained.images_form, "--side and --preprocess")?;
+    Ok(known.unwrap_or_default())
 }
 
 /// The data set. The flag wins; then the data set of generators for this network; then the network's own; and

@@ -191,6 +191,24 @@ impl Description {
         self
     }
 
+    /// [`Self::memory`] as a text, in which files are what they hold and not what they are called.
+    pub(crate) fn memory_id(&self) -> String {
+        let mut memory = self.clone().memory();
+        if let Model::Profile(_, map) = &mut memory.model {
+            map.file.clear();
+            map.layout.iter_mut().for_each(|layout| layout.file.clear());
+        }
+        format!("{memory:?}")
+    }
+
+    /// Whether a rate is asked for (`--ber`), and not told by the map, the pattern or the directions.
+    pub(crate) fn takes_rate(&self) -> bool {
+        match self.model {
+            Model::Flip(_) | Model::StuckAt(_) | Model::Reference(_) => true,
+            Model::Asymmetric(_) | Model::Profile(..) | Model::Pattern(_) => false,
+        }
+    }
+
     /// These faults in words, in a piece for each of their properties.
     pub fn words(&self, wording: Wording) -> Vec<String> {
         let rate = |rate: f64| match wording {

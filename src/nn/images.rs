@@ -78,6 +78,18 @@ impl DeviceImages {
         Ok(Self { shards: Some(shards), ..Self::streamed(set.chw(), &set.labels) })
     }
 
+    /// Uploads a data set, unless it has more than `most` bytes or the device has no room for it: its pixels come with each
+    /// batch then.
+    pub fn resident(gpu: &Gpu, set: &ImageSet, most: u64) -> Result<Self> {
+        if set.pixels.len() as u64 > most {
+            return Ok(Self::streamed(set.chw(), &set.labels));
+        }
+        match Self::upload(gpu, set) {
+            Err(Error::OutOfMemory { .. }) => Ok(Self::streamed(set.chw(), &set.labels)),
+            uploaded => uploaded,
+        }
+    }
+
     /// A data set of images `[C, H, W]` whose pixels come with each batch: one larger than the device's
     /// memory, or one that the host makes anew.
     #[must_use]

@@ -85,8 +85,10 @@ impl Work {
             let sum_hours = fits.then_some(sum / HOUR);
             cells.push(Planned { id: of_cell.id.clone(), hours: seconds / HOUR, sum_hours, fits });
         }
+        let alone = self.work.keys().map(|&cell| self.seconds(cell) / HOUR);
+        let shortest = alone.min_by(f64::total_cmp);
         // A negative budget means that the time is over.
-        Forecast { hours: budget.max(0.0) / HOUR, cells }
+        Forecast { hours: budget.max(0.0) / HOUR, cells, shortest }
     }
 }
 
@@ -100,6 +102,9 @@ pub struct Forecast {
     /// Hours that are available.
     pub hours: f64,
     pub cells: Vec<Planned>,
+    /// Hours of the shortest cell, with whatever it needs: the least in which something can be done.
+    #[serde(skip)]
+    pub shortest: Option<f64>,
 }
 
 /// A cell in a forecast.
@@ -123,11 +128,6 @@ impl Forecast {
         self.cells.iter().rev().find_map(|cell| cell.sum_hours).unwrap_or(0.0)
     }
 
-    /// Hours of the shortest cell.
-    pub fn shortest(&self) -> Option<f64> {
-        self.cells.iter().map(|cell| cell.hours).min_by(f64::total_cmp)
-    }
-
     /// The cells as a table in lines of at most `width` characters, and a summary line.
     pub fn to_text(&self, width: usize) -> String {
         let time = |hours: f64| duration(hours * HOUR);
@@ -145,7 +145,7 @@ impl Forecast {
         if fit > 0 {
             about += &format!(": they take about {}", time(self.sum_hours()));
         }
-        if let Some(shortest) = self.shortest().filter(|_| fit == 0) {
+        if let Some(shortest) = self.shortest.filter(|_| fit == 0) {
             about += &format!("; the shortest takes about {}", time(shortest));
         }
         about += ". Estimated from single steps with random weights.";
@@ -174,7 +174,7 @@ impl Forecast {
     pub fn hours_to_go_on(&self, before: f64) -> f64 {
         // The next run times its steps first, which takes a little of its hours: hence the tenth
         // more.
-        let enough = self.shortest().map_or(0.0, |shortest| 1.1 * shortest);
+        let enough = self.shortest.map_or(0.0, |shortest| 1.1 * shortest);
         if enough <= before {
             return before;
         }
@@ -303,6 +303,13 @@ mod tests {
         // The shortest cell is d: 110 s and a tenth more are 0.0336 h.
         assert_eq!(left.hours_to_go_on(1.0), 1.0);
         assert_eq!(left.hours_to_go_on(0.01), 0.034);
+        // What a run leaves out is listed without a limit, where cells share what they need: yet the first one that the
+        // next run begins has to make it.
+        let mut sharing = Work::default();
+        sharing.takes(Training(0), 3600.0);
+        sharing.add(0, "a".into(), &[Training(0)], 10.0);
+        sharing.add(1, "b".into(), &[Training(0)], 10.0);
+        assert_eq!(sharing.forecast(f64::INFINITY).hours_to_go_on(0.5), 1.2);
         let text = left.left_out(80, "nf-gpu repro uip --hours 1");
         for says in [
             "b          8 min 30 s",

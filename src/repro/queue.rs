@@ -78,6 +78,10 @@ pub fn run(
     loop {
         let mut round = Round::default();
         for i in 0..plan.cells.len() {
+            // Another process has measured it: what it needed exists now.
+            if let (State::Done, Some(work)) = (&results.cells[i].state, &mut work) {
+                work.done(i);
+            }
             let left_out = deadline.as_ref().zip(work.as_ref());
             let left_out = left_out.is_some_and(|(end, work)| work.seconds(i) > end.left());
             if results.cells[i].state != State::NotRun || left_out {

@@ -5,7 +5,7 @@ use super::{
     config::TrainConfig,
     feed::{TrainSet, tell},
     folder::RunFolder,
-    identity::Identity,
+    identity::{self, Identity},
     labelling::{Labelling, Mismatch},
     profile::Profiler,
     recovery::{Attempt, History, Setback, keep_going},
@@ -48,6 +48,8 @@ pub(super) struct Run<'a> {
     /// The loss in words, unless labels are learnt.
     pub(super) goal: Option<String>,
     pub(super) history: History,
+    /// Images of the training set, those that are held out among them.
+    pub(super) images: usize,
 }
 
 /// Trains a generator as `config` says and evaluates it; all results are written to the run's folder.
@@ -137,6 +139,7 @@ fn attempt(
     if let Some(generator) = &warm {
         sink.event(&Event::Note(generator.begins()))?;
     }
+    let images = train_set.len();
     let mut held_out = train_set.held_out(HELD_OUT.min(train_set.len() / 10))?;
     batch_of(config.batch_size, train_set.len())?;
     let dtype = config.dtype.unwrap_or_default().on(gpu);
@@ -177,6 +180,7 @@ fn attempt(
         precision,
         goal: config.goal.words()?,
         history,
+        images,
     };
     let done = match &resumed {
         Some(_) => run.restore(sink)?,
@@ -230,6 +234,7 @@ impl Run<'_> {
             .with("faults", self.faults.identity())
             .with("fault maps", self.maps.describe())
             .with("precision", self.precision)
+            .with(identity::IMAGES, self.images)
             .with_any("loss", self.goal.as_deref())
             .with("adapter", self.gpu.report().line())
     }

@@ -25,7 +25,7 @@ pub const INJECTED: &str = "injected";
 pub(super) const EVAL_BATCH: u32 = 100;
 
 /// A base network with its weights, from a weights file or an ONNX file.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct BaseNet {
     /// The network.
     pub graph: Graph,

@@ -154,8 +154,8 @@ pub struct TrainConfig {
     #[arg(long, value_name = "DIR")]
     #[serde(skip)]
     pub resume: Option<PathBuf>,
-    /// Print what a step would need, what would not fit, and about how long it takes: one step is timed,
-    /// nothing is trained or written
+    /// Print what a step would need, what would not fit, and about how long it takes: one step is timed (not
+    /// before an ONNX file's network), nothing is trained or written
     #[arg(long, conflicts_with = "resume")]
     #[serde(skip)]
     pub dry_run: bool,

@@ -157,7 +157,9 @@ pub fn dry_run(gpu: &Gpu, config: &TrainConfig) -> Result<DryRun> {
         config.goal.suits(&dataset)?;
     }
     config.images_form.for_input(base.input())?;
-    base.suffer(&config.fault_model()?)?;
+    let faults = config.fault_model()?;
+    base.suffer(&faults)?;
+    base.can_have(&faults, base.precision(config.precision)?)?;
     let graph = models::generator(&config.generator, base.input())?;
     let weights = initialise(&graph, false, config.seed);
     let net = TrainableNet::new(gpu, &graph, &weights, models::GENERATOR_BITS)?

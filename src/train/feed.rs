@@ -5,6 +5,7 @@ use super::{augment::Changes, labelling::Labelling, sampler::Sampler};
 use crate::{
     data::{self, CacheEvent, CropArea, FolderSet, ImageSet, Prefetcher, Preprocessing, Split},
     error::{Error, Result},
+    eval::RESIDENT,
     nn::{DeviceImages, Pick},
     report::{Event, Sink},
     run::Gpu,
@@ -12,8 +13,6 @@ use crate::{
 };
 use std::{collections::BTreeSet, path::Path, sync::Arc};
 
-/// Most bytes of a training set that is kept on the device; a larger set is streamed.
-const RESIDENT: u64 = 8 << 30;
 /// Threads that make crops. More would take cores from the GPU's driver, and images are decoded by
 /// then.
 const THREADS: usize = 4;
@@ -168,16 +167,14 @@ impl Feed {
         seed: u64,
     ) -> Result<Self> {
         let (images, source) = match set {
-            TrainSet::Images(set) if set.pixels.len() as u64 > RESIDENT => {
-                (DeviceImages::streamed(set.chw(), &set.labels), ImageSource::Memory(set))
+            TrainSet::Images(set) => {
+                let images = DeviceImages::resident(gpu, &set, RESIDENT)?;
+                let source = match images.is_streamed() {
+                    true => ImageSource::Memory(set),
+                    false => ImageSource::Device,
+                };
+                (images, source)
             }
-            TrainSet::Images(set) => match DeviceImages::upload(gpu, &set) {
-                Ok(images) => (images, ImageSource::Device),
-                Err(Error::OutOfMemory { .. }) => {
-                    (DeviceImages::streamed(set.chw(), &set.labels), ImageSource::Memory(set))
-                }
-                Err(error) => return Err(error),
-            },
             TrainSet::Folder(set, indices) => {
                 let labels: Vec<u16> = indices.iter().map(|&i| set.labels()[i as usize]).collect();
                 let images = DeviceImages::streamed(set.chw(), &labels);

@@ -5,6 +5,9 @@ use serde::Serialize;
 use serde_json::Value;
 use std::{collections::BTreeMap, path::Path};
 
+/// A fact that checkpoints of earlier versions lack, which go on all the same.
+pub(super) const IMAGES: &str = "training images";
+
 /// Named facts, such as `lr` and its value, or `adapter` and its name and driver.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Identity(BTreeMap<String, Value>);
@@ -62,6 +65,7 @@ impl Identity {
         let differences: Vec<String> = names
             .into_iter()
             .filter(|&name| then.get(name) != self.0.get(name))
+            .filter(|&name| name != IMAGES || then.contains_key(name))
             .map(|name| {
                 format!("{name} was {}, now {}", say(then.get(name)), say(self.0.get(name)))
             })
@@ -99,6 +103,10 @@ mod tests {
             "c: it is of another run: adapter was llvmpipe, now other; lr was 0.1, now 0.25; steps was \
              not set, now 3"
         );
+        // A checkpoint of an earlier version does not say how many images there were.
+        let now = of(0.1, None, "a").with(IMAGES, 100);
+        now.check(&then, path).unwrap();
+        assert!(now.check(&of(0.1, None, "a").with(IMAGES, 99).text(), path).is_err());
         let error = of(0.1, None, "a").check("resnet20 for nothing", path).unwrap_err();
         assert!(error.to_string().contains("does not say"), "{error}");
     }

@@ -4,7 +4,7 @@ use super::{
     base::EVAL_BATCH,
     checkpoint::Checkpoint,
     feed::{Feed, TrainSet, tell},
-    identity::Identity,
+    identity::{self, Identity},
     labelling::class_order,
     pretrain_config::PretrainConfig,
     recovery::{Attempt, Setback, keep_going, recovered},
@@ -16,7 +16,7 @@ use super::{
 use crate::{
     data::{self, Split, Which},
     error::{Error, Result},
-    eval::Evaluator,
+    eval::{Evaluator, RESIDENT},
     files::{FORMAT, Weights, atomic, sha256},
     kernels::plan::Dtype,
     models,
@@ -87,7 +87,8 @@ fn attempt(
         None => None,
     };
     let _session = gpu.session(recorded);
-    let identity = identity(config, steps, classes, &gpu.report().line())?;
+    let of = (train.len(), classes.as_slice());
+    let identity = run_identity(config, steps, of, &gpu.report().line())?;
     let restored =
         checkpoint.as_ref().map(|file| file.restore(gpu, &net, &identity)).transpose()?;
     let begun = restored.unwrap_or(0);
@@ -193,11 +194,11 @@ fn begun_with(file: &Path, graph: &Graph, classes: &[String]) -> Result<Weights>
     Ok(weights)
 }
 
-/// The facts that a checkpoint depends on.
-fn identity(
+/// The facts that a checkpoint depends on; `images` and `classes` are those of the training set.
+fn run_identity(
     config: &PretrainConfig,
     steps: u64,
-    classes: &[String],
+    (images, classes): (usize, &[String]),
     adapter: &str,
 ) -> Result<Identity> {
     // The arithmetic is compared separately; the number of epochs is contained in the number of steps. No other fact
@@ -208,6 +209,7 @@ fn identity(
         .with("precision", config.precision)
         .with("steps", steps)
         .with("adapter", adapter)
+        .with(identity::IMAGES, images)
         .with_any("class order", class_order(&config.dataset, classes));
     // Of the file that the weights came from its contents count.
     Ok(match &config.init {
@@ -227,7 +229,7 @@ fn accuracy(
 ) -> Result<f64> {
     let frozen = FrozenNet::for_inference(gpu, graph, weights, bits, 1)?.with_dtype(dtype);
     frozen.injector(gpu, 1, None)?.run(gpu, &[0])?;
-    let images = DeviceImages::upload(gpu, set)?;
+    let images = DeviceImages::resident(gpu, set, RESIDENT)?;
     let most = most_images(gpu, &[(graph, 1)], u64::MAX);
     let n = EVAL_BATCH.min(images.len() as u32).min(most).max(1);
     let evaluator = Evaluator::new(gpu, &frozen, None, &images, n)?;

@@ -108,15 +108,17 @@ fn with(config: &TrainConfig, other: &TrainConfig, names: &[&str]) -> Result<Tra
     Ok(all)
 }
 
-/// Whether two settings mean the same faults. If the measured map of a run has moved, any other file is
-/// accepted here, because the checkpoint knows the digest of the map.
+/// Whether two settings mean the same faults. If the measured map or the pattern of a run has moved, any other file is
+/// accepted here, because the checkpoint knows what it held.
 fn same_faults(began: &TrainConfig, asked: &TrainConfig) -> Result<bool> {
     let meaning = |config: &TrainConfig| -> Result<_> {
         Ok((config.fault_model()?.identity(), config.maps()?.describe()))
     };
     let is_map = |config: &TrainConfig| Ok(!config.faults.map_files()?.is_empty());
+    let is_pattern = |config: &TrainConfig| config.faults.pattern_file().is_some();
     match meaning(began) {
         Ok(began) => Ok(meaning(asked)? == began),
+        Err(_) if is_pattern(began) => Ok(is_pattern(asked)),
         Err(_) => Ok(is_map(began)? && is_map(asked)?),
     }
 }

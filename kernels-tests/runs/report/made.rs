@@ -26,7 +26,12 @@ fn counts(right: u64) -> ClassCounts {
 fn perturbed(ber: f64) -> Perturbed {
     let pa = 90.0 - 2000.0 * ber;
     let mut flips = FlippedBits::new(80_000, &[400; 10], &[500; 8]);
-    let layer = |name: &str| LayerFlips { name: name.into(), stored_bits: 40_000, flips: 2_000 };
+    let layer = |name: &str| LayerFlips {
+        name: name.into(),
+        stored_bits: 40_000,
+        word_bits: None,
+        flips: 2_000,
+    };
     flips.per_layer = vec![layer("conv1.weight"), layer("layer1.0.conv2.weight")];
     let nf = around(pa + 20.0, 2.0);
     let faults = Faults::new(FaultModel::StuckAt, ber).unwrap().described(None);

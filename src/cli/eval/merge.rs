@@ -17,9 +17,13 @@ impl EvalArgs {
         if self.json {
             return terminal::print(&Document::new(runs).to_json());
         }
-        let label = |run: &Evaluation| match &run.generator {
-            Some(generator) => generator.name.clone(),
-            None => "no generator".to_owned(),
+        let name = |run: &Evaluation| run.generator.as_ref().map(|of| of.name.clone());
+        let shared =
+            |run: &Evaluation| runs.iter().filter(|other| name(other) == name(run)).count() > 1;
+        let label = |run: &Evaluation| match (name(run), &run.given.generator) {
+            (Some(name), Some(file)) if shared(run) => format!("{name} ({})", file.display()),
+            (Some(name), _) => name,
+            (None, _) => "no generator".to_owned(),
         };
         let labels: Vec<String> = runs.iter().map(label).collect();
         let about = |name: &str| {

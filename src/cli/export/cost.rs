@@ -49,7 +49,8 @@ pub(super) fn measure(
     let int8 = protect_all(by.network, Arithmetic::Quantised(by), &images);
     let mut accuracies = Vec::new();
     if let Some(behind) = behind.filter(|_| labelled) {
-        let faults = match faults(generator, behind) {
+        let mut behind = behind.clone();
+        let faults = match faults(generator, &mut behind) {
             Ok(faults) => faults,
             Err(error) => {
                 if !lent.args.quiet {
@@ -59,7 +60,7 @@ pub(super) fn measure(
             }
         };
         let gpu = lent.gpu()?;
-        let pair = InTwoWays { behind, labels: &set.labels, images: [&float, &int8] };
+        let pair = InTwoWays { behind: &behind, labels: &set.labels, images: [&float, &int8] };
         accuracies.push(pair.under(gpu, None)?);
         if let Some(faults) = faults {
             accuracies.push(pair.under(gpu, Some(faults))?);
@@ -74,13 +75,18 @@ pub(super) fn measure(
     })
 }
 
-/// The faults that a generator was trained for, the seeds of their maps, and both in words.
-fn faults(generator: &Generator, behind: &Behind) -> Result<Option<(Faults, Vec<u64>, String)>> {
+/// The faults that a generator was trained for, the seeds of their maps, and both in words. The classifier gets the memories
+/// that fail.
+fn faults(
+    generator: &Generator,
+    behind: &mut Behind,
+) -> Result<Option<(Faults, Vec<u64>, String)>> {
     let Some(trained) = &generator.trained else { return Ok(None) };
     let trained = trained.located(&generator.path, &FaultArgs::default())?;
     let Some(faults) = trained.asked.faults.at_each(&trained.asked.bers)?.into_iter().next() else {
         return Ok(None);
     };
+    behind.net.suffer(&faults)?;
     behind.net.can_have(&faults, behind.bits)?;
     let seeds = match trained.asked.faults.only_seed()? {
         Some(seed) => vec![seed],

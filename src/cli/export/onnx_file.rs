@@ -15,6 +15,7 @@ use crate::{
     },
     run::Gpu,
     train::{BaseHints, BaseNet},
+    words,
 };
 use std::path::{Path, PathBuf};
 
@@ -28,6 +29,7 @@ pub(super) struct Written {
 }
 
 /// The classifier behind a generator.
+#[derive(Clone)]
 pub(super) struct Behind {
     path: PathBuf,
     pub(super) net: BaseNet,
@@ -83,7 +85,16 @@ impl ExportArgs {
         }
         let images = match hints.input_shape.as_deref() {
             None => generator.input(None)?,
-            Some(&[_, h, w]) => generator.input(Some([h, w]))?,
+            Some(&[c, h, w]) => {
+                let images = generator.input(Some([h, w]))?;
+                if images != [c, h, w] {
+                    let what =
+                        format!("it takes images of {}", words::list(&images.map(u64::from)));
+                    let hint = "give that, or leave it out";
+                    return Err(Error::argument("--input-shape", what, hint));
+                }
+                images
+            }
             Some(_) => {
                 let hint = "give channels, rows and columns, as in 3,224,224";
                 return Err(Error::argument("--input-shape", "three numbers are needed", hint));
@@ -128,6 +139,9 @@ impl ExportArgs {
         }
         let floats = net.weights.floats().is_some();
         let trained_bits = trained.filter(|t| floats == t.asked.faults.stored.is_some());
+        // As `eval` does: a network of its own precision keeps it behind a generator of another one.
+        let says_its_own = net.weights.meta("precision").is_some();
+        let trained_bits = trained_bits.filter(|_| is_its_own || !says_its_own);
         let trained_bits = trained_bits.and_then(|trained| trained.asked.precision);
         let bits = net.precision(self.precision.or(trained_bits))?;
         let generator = generator.network(net.input())?;

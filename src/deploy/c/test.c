@@ -22,7 +22,7 @@ int main(void)
     for (i = 0; i < NF_GENERATOR_FLOATS; i++) {
         const double difference = fabs((double)nf_output[i] - (double)nf_golden_output[i]);
         /* A difference that is not a number is the largest. */
-        if (!(difference <= largest)) {
+        if (!(difference <= largest) && largest == largest) {
             largest = difference;
         }
     }

@@ -32,14 +32,25 @@ pub(super) fn array(kind: &str, name: &str, values: impl Iterator<Item = String>
     text
 }
 
-/// Text between `/*` and `*/`, which must not end it.
+/// Text between `/*` and `*/`, which must not end it, nor begin another, of which compilers warn.
 pub(super) fn comment(text: &str) -> String {
-    text.replace("*/", "* /").chars().map(|c| if c.is_ascii() { c } else { '?' }).collect()
+    text.replace("*/", "* /")
+        .replace("/*", "/ *")
+        .chars()
+        .map(|c| if c.is_ascii() { c } else { '?' })
+        .collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_comment_ends_where_it_should() {
+        assert_eq!(comment("a/*d*/e"), "a/ *d* /e");
+        assert_eq!(comment("/*/"), "/ * /");
+        assert_eq!(comment("*//*"), "* // *");
+    }
 
     #[test]
     fn floats_are_c_and_come_back() {

@@ -98,6 +98,10 @@ impl<'a> Search<'a> {
             // A voltage that the user or the document states wins over the one that the fault rate
             // suggests.
             let said = self.at.is_some() || p.voltage.is_some();
+            // A memory without faults was counted above.
+            if !said && p.ber() == 0.0 {
+                continue;
+            }
             let of_file = || match p.voltage {
                 Some(voltage) => self.points.at_voltage(voltage),
                 None => self.points.at(p.ber()),

@@ -49,6 +49,11 @@ fn candidates_by_energy_and_the_least_that_reaches() {
     assert_eq!((choice.candidates[1].maps, choice.candidates[2].maps), (2, 0));
     assert!(choice.unmeasured.is_empty() && choice.unknown_rates.is_empty());
 
+    // A memory without faults among the rates is the one that is measured without faults anyway.
+    let mut zero = sample();
+    zero.perturbed.push(Perturbed { faults: stuck_at(0.0), ..zero.perturbed[0].clone() });
+    assert_eq!(run(&[zero], 80.0).unwrap().candidates.len(), 4);
+
     // The bound itself is enough.
     assert_eq!(run(&[sample()], 85.0).unwrap().chosen, Some(1));
     assert_eq!(run(&[sample()], 85.1).unwrap().chosen, Some(2));

@@ -3,6 +3,7 @@
 
 mod draw;
 
+use super::mask::draws_nothing;
 use crate::{
     error::{Error, Result},
     files::{read_text, toml_problem},
@@ -151,7 +152,8 @@ impl Pattern {
         let rates = (self.lines.iter().map(|e| e.rate))
             .chain(self.clusters.iter().map(|e| e.rate))
             .chain(self.cells.iter().map(|e| e.rate));
-        if let Some(rate) = rates.into_iter().find(|rate| !(0.0..1.0).contains(rate)) {
+        let rates: Vec<f64> = rates.collect();
+        if let Some(rate) = rates.iter().find(|rate| !(0.0..1.0).contains(*rate)) {
             return Some(format!("a rate of {rate}, which is no probability below 1"));
         }
         if self.cells.iter().any(|e| e.effect == FaultEffect::StuckTogether) {
@@ -161,8 +163,14 @@ impl Pattern {
         }
         let shares =
             self.lines.iter().map(|e| e.share).chain(self.clusters.iter().map(|e| e.share));
-        if let Some(share) = shares.into_iter().find(|share| !(0.0..=1.0).contains(share)) {
+        let shares: Vec<f64> = shares.collect();
+        if let Some(share) = shares.iter().find(|share| !(0.0..=1.0).contains(*share)) {
             return Some(format!("a share of {share}, which is not from 0 to 1"));
+        }
+        if let Some(small) = rates.iter().chain(&shares).find(|p| draws_nothing(**p)) {
+            return Some(format!(
+                "a rate or share of {small:?}, which draws no cell: at least 2^-32"
+            ));
         }
         let long = |line: &&LineFaults| {
             line.length.is_some_and(|length| length == 0 || length > self.extent(line.along))

@@ -180,3 +180,17 @@ fn what_makes_no_sense_is_refused() {
     let read = Pattern::load(&path).unwrap();
     assert_eq!((read.words(), read.in_words().as_str()), (16, "single cells in 8x64 cells"));
 }
+
+#[test]
+fn rates_that_draw_nothing_are_refused() {
+    let with = |rate: f64, share: f64| {
+        let text = format!(
+            "[[line]]\nalong = \"row\"\nrate = {rate:?}\nshare = {share:?}\neffect = \"flip\"\n"
+        );
+        pattern(&text).problem()
+    };
+    assert_eq!(with(1e-3, 0.5), None);
+    assert_eq!(with(0.0, 1.0), None);
+    assert!(with(2e-10, 1.0).unwrap().contains("draws no cell"));
+    assert!(with(1e-3, 1e-10).unwrap().contains("draws no cell"));
+}

@@ -144,8 +144,9 @@ fn left(saving: Option<f64>) -> String {
 /// Name of a column, and its cell in a row.
 type MapColumn = (&'static str, fn(&MapRow<'_>) -> String);
 
-const MAP_COLUMNS: [MapColumn; 21] = [
+const MAP_COLUMNS: [MapColumn; 22] = [
     ("base", |r| r.e.base.model.clone()),
+    ("base_sha256", |r| r.e.base.file_sha256.clone()),
     ("generator", |r| r.generator(|g| &g.name)),
     ("generator_sha256", |r| r.generator(|g| &g.file_sha256)),
     ("precision (bits)", |r| r.e.precision.to_string()),
@@ -243,11 +244,11 @@ mod tests {
         assert_eq!(
             lines[2],
             format!(
-                "resnet18,ConvL,{sha256},8,f32,cifar10,10000,accuracy,\"stuck-at, all\",0.01,50001,92.6,89.8,50,90,6,,,,,81"
+                "resnet18,00,ConvL,{sha256},8,f32,cifar10,10000,accuracy,\"stuck-at, all\",0.01,50001,92.6,89.8,50,90,6,,,,,81"
             )
         );
         assert!(
-            lines[3].starts_with("resnet18,,,8,f32,cifar10,")
+            lines[3].starts_with("resnet18,00,,,8,f32,cifar10,")
                 && lines[3].ends_with(",30,,4,,,,81,")
         );
         assert!(lines[5].ends_with(",accuracy,,,,92.6,89.8,,,,,,,,"), "{text}");

@@ -43,22 +43,49 @@ pub(crate) fn entries(sources: &[Source]) -> Vec<Entry<'_>> {
             Some(generator(evaluation)),
             file(evaluation).filter(|_| namesake),
             differs(&|_, e| e.base.model.clone()),
+            namesake_file(evaluation, all.iter().map(|(_, e)| *e)),
             differs(&|_, e| e.dataset.name.clone()),
             differs(&|_, e| images(e)),
             differs(&|_, e| format!("{} bits", e.precision)),
+            differs(&|_, e| dtype(e).to_owned()),
             differs(&|s, _| s.name.clone()),
         ];
-        let mut label = parts.into_iter().flatten().collect::<Vec<_>>().join(" · ");
-        let same = entries
-            .iter()
-            .filter(|e| e.label == label || e.label.starts_with(&format!("{label} #")));
-        let same = same.count();
-        if same > 0 {
-            label += &format!(" #{}", same + 1);
-        }
+        let label = parts.into_iter().flatten().collect::<Vec<_>>().join(" · ");
+        let label = numbered(label, entries.iter().map(|e| e.label.as_str()));
         entries.push(Entry { label, style: Style::of(i), evaluation, source });
     }
     entries
+}
+
+/// A name with a number behind it, if it is among those that are taken.
+pub(crate) fn numbered<'n>(name: String, taken: impl Iterator<Item = &'n str>) -> String {
+    let with_number = format!("{name} #");
+    match taken.filter(|other| *other == name || other.starts_with(&with_number)).count() {
+        0 => name,
+        same => format!("{with_number}{}", same + 1),
+    }
+}
+
+/// What tells the base network of an evaluation from another file of a network of the same name.
+fn namesake_file<'e>(
+    e: &Evaluation,
+    mut all: impl Iterator<Item = &'e Evaluation>,
+) -> Option<String> {
+    let base = &e.base;
+    let other = all.any(|o| o.base.model == base.model && o.base.file_sha256 != base.file_sha256);
+    other.then(|| format!("file {}", base.file_sha256.get(..8).unwrap_or(&base.file_sha256)))
+}
+
+/// The base network of an entry, told from namesakes.
+pub(crate) fn network(entry: &Entry<'_>, all: &[Entry<'_>]) -> String {
+    let file = namesake_file(entry.evaluation, all.iter().map(|e| e.evaluation));
+    let file = file.map_or_else(String::new, |file| format!(" ({file})"));
+    format!("{}{file}", entry.evaluation.base.model)
+}
+
+/// The precision of products; documents that do not say are of f32.
+fn dtype(e: &Evaluation) -> &str {
+    e.dtype.as_deref().unwrap_or("f32")
 }
 
 fn generator(e: &Evaluation) -> String {
@@ -99,14 +126,15 @@ pub(crate) struct Condition<'a> {
 fn key(e: &Evaluation, p: &Perturbed) -> String {
     let (b, d) = (&e.base, &e.dataset);
     format!(
-        "{}/{} {}/{:?}/{:?} {} {} {} {:?}",
+        "{}/{} {}/{:?}/{:?} {} {} {} {} {:?}",
         b.model,
         b.file_sha256,
         d.name,
         d.which(),
         d.labels,
         e.precision,
-        words::faults(p),
+        dtype(e),
+        p.faults.memory_id(),
         p.ber(),
         p.seeds
     )
@@ -122,6 +150,7 @@ pub(crate) fn conditions<'a>(entries: &'a [Entry<'a>]) -> Vec<Condition<'a>> {
         let at = keys.iter().position(|k| *k == key).unwrap_or_else(|| {
             keys.push(key);
             let name = named(entry, p, &all().collect::<Vec<_>>());
+            let name = numbered(name, conditions.iter().map(|c| c.name.as_str()));
             conditions.push(Condition { name, bare: Vec::new(), fused: Vec::new() });
             conditions.len() - 1
         });
@@ -159,9 +188,11 @@ fn named(entry: &Entry<'_>, p: &Perturbed, all: &[(&Entry<'_>, &Perturbed)]) -> 
     };
     let parts = [
         differs(&|e, _| e.base.model.clone()),
+        namesake_file(entry.evaluation, all.iter().map(|(e, _)| e.evaluation)),
         differs(&|e, _| e.dataset.name.clone()),
         differs(&|e, _| images(e)),
         differs(&|e, _| format!("{} bits", e.precision)),
+        differs(&|e, _| dtype(e).to_owned()),
         Some(format!("{} faulty cells", words::rate(p.ber()))),
         Some(words::faults(p)),
         Some(if alike && p.seeds.len() > 1 { several } else { maps(p) }),
@@ -187,7 +218,7 @@ pub(crate) fn sweeps<'a>(entries: &'a [Entry<'a>]) -> Vec<Sweep<'a>> {
     let (mut bare, mut fused): (Vec<Sweep<'a>>, Vec<Sweep<'a>>) = (Vec::new(), Vec::new());
     for entry in entries {
         let all = &entry.evaluation.perturbed;
-        let setting = |p: &Perturbed| format!("{} {:?}", words::faults(p), p.seeds);
+        let setting = |p: &Perturbed| format!("{} {:?}", p.faults.memory_id(), p.seeds);
         let mut settings: Vec<String> = all.iter().map(&setting).collect();
         settings.dedup();
         settings.sort();
@@ -236,6 +267,7 @@ pub(crate) fn sweeps<'a>(entries: &'a [Entry<'a>]) -> Vec<Sweep<'a>> {
 mod tests {
     use super::*;
     use crate::report::documents::eval_json::{EvaluatedGenerator, FlippedBits, sample, stuck_at};
+    use serde_json::json;
 
     fn other(name: &str) -> Evaluation {
         let (name, file_sha256) = (name.into(), "22".into());
@@ -266,6 +298,30 @@ mod tests {
         let counts: Vec<_> = conditions.iter().map(|c| (c.bare.len(), c.fused.len())).collect();
         assert_eq!(counts, [(1, 2), (1, 1)]);
         assert!(conditions[0].name.starts_with("1\u{a0}% faulty cells · stuck-at"));
+    }
+
+    #[test]
+    fn what_differs_is_no_common_condition() {
+        let pattern = |rate: f64| {
+            let pattern =
+                json!({"rows": 64, "columns": 64, "cell": [{"rate": rate, "effect": "flip"}]});
+            let faults = json!({"faults": "pattern", "ber": 0.01, "pattern": pattern});
+            let mut e = sample();
+            e.perturbed[0].faults = serde_json::from_value(faults).unwrap();
+            e
+        };
+        let half = Evaluation { dtype: Some("f16".into()), ..sample() };
+        let mut retrained = sample();
+        retrained.base.file_sha256 = "0123456789".into();
+        for [one, other] in
+            [[pattern(0.01), pattern(0.02)], [sample(), half], [sample(), retrained]]
+        {
+            let source = [Source::new("a", vec![one, other])];
+            let entries = entries(&source);
+            let conditions = conditions(&entries);
+            let names: Vec<&str> = conditions.iter().map(|c| c.name.as_str()).collect();
+            assert!(names.len() == 2 && names[0] != names[1], "{names:?}");
+        }
     }
 
     #[test]

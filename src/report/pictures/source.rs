@@ -15,6 +15,7 @@ use crate::{
         event::Event,
         jsonl,
     },
+    words,
 };
 
 /// A run folder or a document of evaluations, read completely.
@@ -69,6 +70,21 @@ impl Source {
         let mut source = Self { name: name(path), path: path.to_owned(), ..Self::default() };
         source.evaluations = evaluations(path, &source.read(path)?.unwrap_or_default())?;
         Ok(source)
+    }
+
+    /// Reads several sources. Those that share a name get their whole paths for names.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn load_all<P: AsRef<Path>>(paths: impl IntoIterator<Item = P>) -> Result<Vec<Self>> {
+        let mut sources = paths.into_iter().map(Self::load).collect::<Result<Vec<_>>>()?;
+        let names: Vec<String> = sources.iter().map(|source| source.name.clone()).collect();
+        for source in &mut sources {
+            if names.iter().filter(|name| **name == source.name).count() > 1 {
+                source.name = words::path(&source.path);
+            }
+        }
+        Ok(sources)
     }
 
     fn run(root: &Path) -> Result<Self> {
@@ -194,6 +210,20 @@ fn evaluations(path: &Path, bytes: &[u8]) -> Result<Vec<Evaluation>> {
 mod tests {
     use super::*;
     use crate::report::documents::eval_json::{Document, sample};
+
+    #[test]
+    fn sources_of_one_name_are_told_by_their_paths() {
+        let root = tempfile::tempdir().unwrap();
+        let paths = ["x/a.json", "y/a.json", "y/b.json"].map(|name| root.path().join(name));
+        for path in &paths {
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            Document::new(vec![sample()]).save(path).unwrap();
+        }
+        let names = Source::load_all(&paths).unwrap().into_iter().map(|source| source.name);
+        let names: Vec<String> = names.collect();
+        let whole = |i: usize| words::path(&paths[i]);
+        assert_eq!(names, [whole(0), whole(1), "b.json".to_owned()]);
+    }
 
     #[test]
     fn documents_of_one_and_of_several_are_read() {

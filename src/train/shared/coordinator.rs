@@ -66,6 +66,7 @@ impl<'a> Coordinator<'a> {
             commit: env!("NF_COMMIT").to_owned(),
             config: (*config).clone(),
             base_sha256: (*base_sha256).to_owned(),
+            faults: config.fault_model()?.identity(),
             precision: *precision,
             half: *dtype == Dtype::F16,
             cut: cut.clone(),

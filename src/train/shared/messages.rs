@@ -24,6 +24,8 @@ pub(super) struct SharedRun {
     pub(super) commit: String,
     pub(super) config: TrainConfig,
     pub(super) base_sha256: String,
+    /// What identifies the faults, their files' contents included.
+    pub(super) faults: String,
     pub(super) precision: u32,
     pub(super) half: bool,
     pub(super) cut: Cut,

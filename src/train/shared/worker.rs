@@ -74,6 +74,12 @@ fn begin(gpu: &Gpu, run: &SharedRun) -> Result<GroupProgram> {
     let _session = gpu.session(Some(recorded));
     let mut base = BaseNet::load(&config.base, &config.hints)?;
     let (of, faults) = ((run.precision, run.dtype()), config.fault_model()?);
+    if faults.identity() != run.faults {
+        let what =
+            format!("it has other faults than rank 0: {}, not {}", faults.identity(), run.faults);
+        let hint = "give every machine the same files of maps and patterns";
+        return Err(Error::argument("--faults", what, hint));
+    }
     base.suffer(&faults)?;
     GroupProgram::new(gpu, (&base.graph, &base.weights), of, &faults, run.terms())
 }

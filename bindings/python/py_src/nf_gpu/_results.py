@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     Table = Union[pandas.DataFrame, list[dict[str, Any]]]
 
 #: Columns of words; in all others a cell is a number, or empty.
-_WORDS = {"base", "generator", "generator_sha256", "dtype", "dataset", "measure", "faults"}
+_WORDS = {"base", "base_sha256", "generator", "generator_sha256", "dtype", "dataset", "measure", "faults"}
 _WIDTH = 100
 
 

@@ -142,6 +142,9 @@ pub struct LayerFlips {
     pub name: String,
     /// Number of bits that the layer stores.
     pub stored_bits: u64,
+    /// Bits of each of its words, where they are not the evaluation's precision.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub word_bits: Option<u32>,
     /// Bits that the faults changed, over all seeds.
     pub flips: u64,
 }

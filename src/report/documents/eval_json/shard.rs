@@ -13,12 +13,18 @@ pub struct Shard {
     pub of: usize,
 }
 
+/// What a user is told about shares that do not exist.
+const RANGE: &str = "give a share and the number of shares, from 1/N to N/N";
+
 impl Shard {
     /// The seeds of this share: every `of`-th, so that shares differ by one map at most.
     ///
     /// # Errors
-    /// There are fewer seeds than shares.
+    /// There are fewer seeds than shares, or this is none of them.
     pub fn share(self, seeds: &[u64]) -> Result<Vec<u64>> {
+        if !(1..=self.of).contains(&self.index) {
+            return Err(Error::argument("--shard", format!("there is no share {self}"), RANGE));
+        }
         if self.of > seeds.len() {
             let what = format!("{} shares of {} fault maps", self.of, seeds.len());
             let hint = match seeds.len() {
@@ -44,7 +50,7 @@ impl FromStr for Shard {
         let parts = text.split_once('/').map(|(index, of)| (index.parse(), of.parse()));
         match parts {
             Some((Ok(index), Ok(of))) if (1..=of).contains(&index) => Ok(Self { index, of }),
-            _ => Err("give a share and the number of shares, from 1/N to N/N".into()),
+            _ => Err(RANGE.into()),
         }
     }
 }
@@ -81,6 +87,10 @@ mod tests {
         let error = Shard { index: 1, of: 11 }.share(&seeds).unwrap_err();
         assert!(error.hint().unwrap().contains("10 is the most"), "{error:?}");
         assert!(Shard { index: 1, of: 2 }.share(&[1]).is_err());
+        // What a damaged document may say.
+        for (index, of) in [(1, 0), (0, 2), (3, 2)] {
+            assert!(Shard { index, of }.share(&seeds).is_err(), "{index}/{of}");
+        }
     }
 
     #[test]

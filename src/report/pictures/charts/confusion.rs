@@ -71,7 +71,9 @@ fn matrix(title: &str, c: &PerClass<'_>, counts: &[Vec<u64>]) -> Chart {
     let mut data = Csv::new(["class", "answer", "answers over all fault maps"]);
     for (k, row) in counts.iter().enumerate() {
         for (answer, images) in row.iter().enumerate() {
-            data.row([c.name(k), c.name(answer), images.to_string()]);
+            // Behind the classes are images that got no answer.
+            let given = if answer == n { "no answer".to_owned() } else { c.name(answer) };
+            data.row([c.name(k), given, images.to_string()]);
         }
     }
     let (title, about, size) = (title.to_owned(), about.to_owned(), (HALF.0, top + side + 12.0));

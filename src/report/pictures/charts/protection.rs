@@ -19,7 +19,7 @@ const NAMED: usize = 4;
 pub(crate) fn protection(s: &Sensitivity, measure: Measure) -> Option<Chart> {
     let mut series = vec![
         curve(s, "bit positions, the worst first", 0, &s.protected_bits),
-        curve(s, "layers, the worst per bit first", 1, &s.protected_layers),
+        curve(s, "layers, the worst first", 1, &s.protected_layers),
     ];
     series.retain(|c| c.points.len() > 1);
     if series.is_empty() {

@@ -185,19 +185,21 @@ fn different_images(entries: &[Entry<'_>]) -> Option<String> {
 }
 
 fn best(c: &Condition<'_>) -> String {
-    let bare = c.bare.first().map(|b| b.2.mean);
-    let pa = bare.map_or_else(|| words::NONE.into(), words::percent);
     let best = c.fused.iter().max_by(|a, b| a.2.mean.total_cmp(&b.2.mean));
     match best {
         Some((entry, p, nf)) => {
-            let (to, gain) = (words::percent(nf.mean), words::points(nf.mean - p.accuracy.mean));
+            let [pa, to] = [p.accuracy.mean, nf.mean].map(words::percent);
+            let gain = words::points(nf.mean - p.accuracy.mean);
             let of = match c.fused.len() {
                 1 => String::new(),
                 n => format!(", the best of {n}"),
             };
             format!("{pa} → {to} with {}{of} ({gain}\u{a0}points)", entry.label)
         }
-        None => format!("{pa} without NeuralFuse"),
+        None => {
+            let bare = c.bare.first().map(|b| words::percent(b.2.mean));
+            format!("{} without NeuralFuse", bare.as_deref().unwrap_or(words::NONE))
+        }
     }
 }
 

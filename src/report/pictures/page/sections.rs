@@ -13,7 +13,7 @@ use crate::report::{
     pictures::{
         chart::Chart,
         charts::{self, PerClass, TrainingRun},
-        entry::{Condition, Entry, conditions, maps, measure, sweeps},
+        entry::{Condition, Entry, conditions, maps, measure, network, sweeps},
         source::Source,
         svg::Style,
     },
@@ -239,7 +239,7 @@ fn faults(entries: &[Entry<'_>], conditions: &[Condition<'_>]) -> Vec<Piece> {
                 continue;
             }
             let (rate, faults) = (words::rate(p.ber()), words::faults(p));
-            let (model, maps) = (&entry.evaluation.base.model, maps(p));
+            let (model, maps) = (network(entry, entries), maps(p));
             let title = format!("{model}: {rate} faulty cells, {faults}, {maps}");
             let charts = Piece::beside(charts::flips(p, entry.evaluation.precision));
             all.extend(titled(title, shown.is_empty(), conditions.len() > 1, vec![charts]));
