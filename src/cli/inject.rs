@@ -88,20 +88,7 @@ pub fn run(args: &InjectArgs) -> Result<()> {
     if args.json {
         return terminal::print(&record.to_json());
     }
-    terminal::print(&text(&record, &args.out, &record_of(&args.out)))
-}
-
-/// The file of the record of a faulty network: its name with `.json` in the place of `.safetensors` or `.onnx`, or behind it.
-fn record_of(out: &Path) -> PathBuf {
-    let ending = out.extension().and_then(|ending| ending.to_str());
-    match ending.is_some_and(|ending| ["safetensors", "onnx"].contains(&ending)) {
-        true => out.with_extension("json"),
-        false => {
-            let mut name = out.as_os_str().to_owned();
-            name.push(".json");
-            name.into()
-        }
-    }
+    terminal::print(&text(&record, &args.out, &FaultRecord::beside(&args.out)))
 }
 
 /// Writes a faulty copy of a network for a caller, and returns its record.
@@ -118,12 +105,7 @@ pub(super) fn call(args: &InjectArgs, host: &mut Host<'_>) -> Result<FaultRecord
 /// Writes a faulty copy of a network. `say` hears what a user should know; unless `quiet`, a line on stderr tells of
 /// a software adapter.
 fn inject(args: &InjectArgs, quiet: bool, say: &mut dyn FnMut(&str)) -> Result<FaultRecord> {
-    let record_file = record_of(&args.out);
-    if record_file.is_file() && FaultRecord::load(&record_file).is_err() {
-        let what = format!("{} is there, and no record of faults", record_file.display());
-        let hint = "the record is written beside the faulty network: give that another name";
-        return Err(Error::argument("--out", what, hint));
-    }
+    let record_file = FaultRecord::beside(&args.out);
     let replayed = args.replay.as_ref().map(|path| FaultRecord::load(path)).transpose()?;
     let injection = match &replayed {
         None => args.injection()?,
@@ -140,6 +122,11 @@ fn inject(args: &InjectArgs, quiet: bool, say: &mut dyn FnMut(&str)) -> Result<F
         .writes("--out", [&args.out])
         .writes("the record beside --out", written)
         .check()?;
+    if record_file.is_file() && FaultRecord::load(&record_file).is_err() {
+        let what = format!("{} is there, and no record of faults", record_file.display());
+        let hint = "the record is written beside the faulty network: give that another name";
+        return Err(Error::argument("--out", what, hint));
+    }
     if onnx::is_onnx(&args.out) && !onnx::is_onnx(&injection.base_file) {
         let what = "only the faults of an ONNX file can be written into one";
         let hint = "write the weights as safetensors: --out faulty.safetensors";
@@ -390,21 +377,4 @@ fn text(record: &FaultRecord, out: &Path, beside: &Path) -> String {
         flipped_bits,
         beside.display()
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_with_points_have_records_of_their_own() {
-        for (out, record) in [
-            ("f.safetensors", "f.json"),
-            ("a.b/f.onnx", "a.b/f.json"),
-            ("faulty-0.01", "faulty-0.01.json"),
-            ("faulty-0.02", "faulty-0.02.json"),
-        ] {
-            assert_eq!(record_of(Path::new(out)), Path::new(record));
-        }
-    }
 }

@@ -1,7 +1,7 @@
 //! The record of a fault injection: everything that is needed to make the same faulty file again, and the
 //! changes that the faults made.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -81,6 +81,18 @@ pub struct LayerRecord {
 }
 
 impl FaultRecord {
+    /// The place of the record of a faulty file: its name with `.json` in the place of `.safetensors` or `.onnx`, or
+    /// behind it.
+    pub fn beside(file: &Path) -> PathBuf {
+        let ending = file.extension().and_then(|ending| ending.to_str());
+        if ending.is_some_and(|ending| ["safetensors", "onnx"].contains(&ending)) {
+            return file.with_extension("json");
+        }
+        let mut name = file.as_os_str().to_owned();
+        name.push(".json");
+        name.into()
+    }
+
     /// Reads a record.
     ///
     /// # Errors
@@ -106,5 +118,22 @@ impl FaultRecord {
     /// Writes the record, whole or not at all.
     pub fn save(&self, path: &Path) -> Result<()> {
         atomic::write(path, self.to_json())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_with_points_have_records_of_their_own() {
+        for (file, record) in [
+            ("f.safetensors", "f.json"),
+            ("a.b/f.onnx", "a.b/f.json"),
+            ("faulty-0.01", "faulty-0.01.json"),
+            ("faulty-0.02", "faulty-0.02.json"),
+        ] {
+            assert_eq!(FaultRecord::beside(Path::new(file)), Path::new(record));
+        }
     }
 }
