@@ -259,9 +259,6 @@ impl ExportArgs {
         if self.calibration_images.is_some() && !self.quantize {
             return unused("--calibration-images", "only --quantize needs a range of activations");
         }
-        if self.dataset.is_some() && self.c.is_none() && self.golden.is_none() && !self.quantize {
-            return unused("--dataset", "only --c, --golden and --quantize need images");
-        }
         if self.images.is_some() && !self.quantize {
             return unused("--images", "only the cost of --quantize is measured");
         }
@@ -285,6 +282,9 @@ impl ExportArgs {
             .check()?;
         for (flag, folder) in [("--c", &self.c), ("--golden", &self.golden)] {
             folder.iter().try_for_each(|folder| check_folder(flag, folder))?;
+        }
+        if self.dataset.is_some() && self.c.is_none() && self.golden.is_none() && !self.quantize {
+            return unused("--dataset", "only --c, --golden and --quantize need images");
         }
         if let Some(out) = self.out.as_ref().filter(|out| !onnx::is_onnx(out)) {
             let hint = "let its name end in .onnx, as in --out protected.onnx";

@@ -82,10 +82,10 @@ pub struct LayerRecord {
 
 impl FaultRecord {
     /// The place of the record of a faulty file: its name with `.json` in the place of `.safetensors` or `.onnx`, or
-    /// behind it.
+    /// behind it. That of a file that ends in `.json` itself has the same name, so that both cannot be written.
     pub fn beside(file: &Path) -> PathBuf {
         let ending = file.extension().and_then(|ending| ending.to_str());
-        if ending.is_some_and(|ending| ["safetensors", "onnx"].contains(&ending)) {
+        if ending.is_some_and(|ending| ["safetensors", "onnx", "json"].contains(&ending)) {
             return file.with_extension("json");
         }
         let mut name = file.as_os_str().to_owned();
