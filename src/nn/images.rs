@@ -80,6 +80,9 @@ impl DeviceImages {
 
     /// Uploads a data set, unless it has more than `most` bytes or the device has no room for it: its pixels come with each
     /// batch then.
+    ///
+    /// # Errors
+    /// The device failed for another reason than a lack of memory.
     pub fn resident(gpu: &Gpu, set: &ImageSet, most: u64) -> Result<Self> {
         if set.pixels.len() as u64 > most {
             return Ok(Self::streamed(set.chw(), &set.labels));

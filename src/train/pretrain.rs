@@ -87,8 +87,8 @@ fn attempt(
         None => None,
     };
     let _session = gpu.session(recorded);
-    let of = (train.len(), classes.as_slice());
-    let identity = run_identity(config, steps, of, &gpu.report().line())?;
+    let trained_on = (train.len(), classes.as_slice());
+    let identity = run_identity(config, steps, trained_on, &gpu.report().line())?;
     let restored =
         checkpoint.as_ref().map(|file| file.restore(gpu, &net, &identity)).transpose()?;
     let begun = restored.unwrap_or(0);

@@ -97,40 +97,38 @@ fn plain(value: &toml::Value) -> Option<String> {
 /// place of a file that is unknown or has changed.
 pub(super) fn eval(source: &Source, e: &Evaluation) -> Vec<String> {
     let found = Found::of(source, e);
-    let mut groups: Vec<(Vec<String>, bool, Vec<f64>)> = Vec::new();
+    let mut groups: Vec<(Vec<String>, Vec<f64>)> = Vec::new();
     for p in &e.perturbed {
-        let flags = faults(p);
+        let (flags, rate) = (faults(p), p.faults.takes_rate().then(|| p.ber()));
         match groups.iter_mut().find(|g| g.0 == flags) {
-            Some(group) => group.2.push(p.ber()),
-            None => groups.push((flags, p.faults.takes_rate(), vec![p.ber()])),
+            Some(group) => group.1.extend(rate),
+            None => groups.push((flags, Vec::from_iter(rate))),
         }
     }
-    let line =
-        |(flags, takes_rate, rates): (Vec<String>, bool, Vec<f64>)| {
-            let Given { dataset, data_dir, flags: given, .. } = &e.given;
-            let base = found.base.as_deref().unwrap_or(BASE);
-            let mut line = vec![format!("nf-gpu eval --base {base}")];
-            line.extend(e.generator.as_ref().map(|_| {
-                format!("--generator {}", found.generator.as_deref().unwrap_or(GENERATOR))
-            }));
-            line.push(format!("--dataset {}", quoted(dataset.as_ref().unwrap_or(&e.dataset.name))));
-            line.extend(data_dir.iter().map(|dir| format!("--data-dir {}", path(dir))));
-            let said = |flag: &str| flags.iter().any(|f| f.split(' ').next() == Some(flag));
-            let given = given.iter().filter(|(flag, _)| !said(flag));
-            line.extend(given.map(|(flag, value)| match &**value {
-                "" => flag.clone(),
-                value => format!("{flag} {}", quoted(value)),
-            }));
-            line.extend(flags);
-            if takes_rate {
-                let rates: Vec<String> = rates.iter().map(f64::to_string).collect();
-                line.push(format!("--ber {}", rates.join(",")));
-            }
-            line.push(format!("--precision {} --images {}", e.precision, e.dataset.images));
-            line.extend(e.dtype.iter().filter(|d| *d != "f32").map(|d| format!("--dtype {d}")));
-            line.extend(details(e));
-            line.join(" \\\n  ")
-        };
+    let line = |(flags, rates): (Vec<String>, Vec<f64>)| {
+        let Given { dataset, data_dir, flags: given, .. } = &e.given;
+        let base = found.base.as_deref().unwrap_or(BASE);
+        let mut line = vec![format!("nf-gpu eval --base {base}")];
+        let generator = found.generator.as_deref().unwrap_or(GENERATOR);
+        line.extend(e.generator.as_ref().map(|_| format!("--generator {generator}")));
+        line.push(format!("--dataset {}", quoted(dataset.as_ref().unwrap_or(&e.dataset.name))));
+        line.extend(data_dir.iter().map(|dir| format!("--data-dir {}", path(dir))));
+        let said = |flag: &str| flags.iter().any(|f| f.split(' ').next() == Some(flag));
+        let given = given.iter().filter(|(flag, _)| !said(flag));
+        line.extend(given.map(|(flag, value)| match &**value {
+            "" => flag.clone(),
+            value => format!("{flag} {}", quoted(value)),
+        }));
+        line.extend(flags);
+        if !rates.is_empty() {
+            let rates: Vec<String> = rates.iter().map(f64::to_string).collect();
+            line.push(format!("--ber {}", rates.join(",")));
+        }
+        line.push(format!("--precision {} --images {}", e.precision, e.dataset.images));
+        line.extend(e.dtype.iter().filter(|d| *d != "f32").map(|d| format!("--dtype {d}")));
+        line.extend(details(e));
+        line.join(" \\\n  ")
+    };
     groups.into_iter().map(line).collect()
 }
 
